@@ -17,6 +17,10 @@ ENTRIES_MAX: Final = 1_000
 STRING_LENGTH_MAX: Final = 1_024
 INTERVAL_S_MAX: Final = 86_400
 
+ID_LENGTH_MAX: Final = 256
+
+Id = Annotated[str, Meta(min_length=1, max_length=ID_LENGTH_MAX, pattern=r"^[^\x00-\x1f\x7f<>]+$")]
+"""A meeting's id: Webex's form or any name without control characters and angle brackets."""
 Text = Annotated[str, Meta(max_length=STRING_LENGTH_MAX)]
 Time = Annotated[str, Meta(max_length=40, extra_json_schema={"format": "date-time"})]
 """ISO 8601 with a zone on input; always `2020-04-10T17:00:00.000Z` once it is inside."""
@@ -85,7 +89,7 @@ class MediaSession(Struct, kw_only=True):
     while the participant is in the meeting. `joinMeetingTime` is a string of seconds ("5.793").
     """
 
-    meetingInstanceId: Annotated[str, Meta(min_length=1, max_length=STRING_LENGTH_MAX)]
+    meetingInstanceId: Id
     webexUserName: Text = ""
     webexUserEmail: Text = ""
     joinTime: Time | UnsetType = UNSET
@@ -158,7 +162,7 @@ class Meeting(Struct, kw_only=True, omit_defaults=True):
 class MeetingNews(Struct, kw_only=True):
     """What POST /v1/meetings announces or amends: only the fields that are sent change."""
 
-    id: Annotated[str, Meta(min_length=1, max_length=STRING_LENGTH_MAX)] | UnsetType = UNSET
+    id: Id | UnsetType = UNSET
     meetingSeriesId: Text | UnsetType = UNSET
     scheduledMeetingId: Text | UnsetType = UNSET
     title: Text | UnsetType = UNSET

@@ -1,0 +1,314 @@
+"""From bytes to what the store keeps: check, canonicalise, mask; and what a write does in the store."""
+
+import ipaddress
+import json as stdlib_json
+import uuid
+from collections.abc import Callable
+from functools import lru_cache
+from typing import Annotated, Any, Final, TypeVar
+
+import msgspec
+from msgspec import UNSET, Meta, Struct, UnsetType, field
+
+from roomtone import measure
+from roomtone.auth import BoundParticipant
+from roomtone.errors import Conflict, Invalid
+from roomtone.model import (
+    HEADER_FIELDS,
+    STREAM_KINDS,
+    Id,
+    MediaSession,
+    MediaSessions,
+    MeetingNews,
+    Stream,
+    Text,
+    Time,
+    epoch_ms,
+    iso_ms,
+    sample_count,
+    streams_of,
+)
+from roomtone.store import Store
+
+T = TypeVar("T")
+TIME_MS_MIN: Final = epoch_ms("2000-01-01T00:00:00Z")
+AHEAD_MS_MAX: Final = 24 * 3600 * 1000
+REPORTS_MAX: Final = 1_000
+MASK_BITS: Final = {4: 28, 6: 96}
+CANONICAL_LENGTH: Final = len("2020-04-10T17:00:00.000Z")
+SESSION_NAMESPACE: Final = uuid.UUID("6f1c1f7e-6f3d-5c0e-9b0a-3f6d1b1f0a54")
+
+
+class WebrtcReports(Struct, kw_only=True):
+    """The body of POST /v1/webrtc/reports: raw getStats() reports of one participant.
+
+    `session` holds header fields of a MediaSession; its streams are measured here from `reports`.
+    """
+
+    meetingId: Id
+    participantSessionId: Annotated[str, Meta(min_length=1, max_length=64)]
+    session: dict[str, Text] = field(default_factory=dict)
+    reports: Annotated[list[measure.Report], Meta(max_length=REPORTS_MAX)] = field(
+        default_factory=list
+    )
+
+
+class NewCollectorParticipant(Struct, kw_only=True):
+    """Whom a collector's token will speak for; what is left empty is minted or unknown."""
+
+    id: Text = ""
+    name: Text = ""
+    email: Text = ""
+
+
+class NewCollectorToken(Struct, kw_only=True):
+    """The body of POST /v1/collector/tokens."""
+
+    meetingId: Id
+    participant: NewCollectorParticipant = field(default_factory=NewCollectorParticipant)
+    expiresIn: Annotated[int, Meta(ge=1, le=366 * 86_400)] | UnsetType = UNSET
+
+
+_decoders: dict[Any, msgspec.json.Decoder[Any]] = {}
+
+
+def decode(body: bytes, shape: type[T]) -> T:
+    """JSON bytes as `shape`; Invalid with the JSON path and the rule otherwise."""
+    decoder = _decoders.get(shape)
+    if decoder is None:
+        decoder = _decoders[shape] = msgspec.json.Decoder(shape)
+    try:
+        result: T = decoder.decode(body)
+    except (msgspec.ValidationError, msgspec.DecodeError) as error:
+        raise Invalid(str(error)) from None
+    except UnicodeDecodeError:
+        raise Invalid("JSON is malformed: it is not UTF-8") from None
+    except RecursionError:
+        raise Invalid("JSON is nested too deeply") from None
+    return result
+
+
+def parse_sessions(
+    body: bytes, now_ms: int, *, drop_raw_addresses: bool = False
+) -> list[MediaSession]:
+    """The sessions of a body `{"items": [...]}`, checked and canonical; Invalid with the JSON path."""
+    sessions = decode(body, MediaSessions).items
+    times: dict[str, str] = {}
+    for index, session in enumerate(sessions):
+        try:
+            normalise(session, now_ms, drop_raw_addresses=drop_raw_addresses, times=times)
+        except _At as error:
+            raise Invalid(f"{error.rule} - at `$.items[{index}]{error.path}`") from None
+    return sessions
+
+
+class _At(Exception):  # noqa: N818 it never leaves this module
+    """A broken rule and where, relative to the session."""
+
+    def __init__(self, rule: str, path: str) -> None:
+        super().__init__(rule)
+        self.rule = rule
+        self.path = path
+
+
+def normalise(
+    session: MediaSession,
+    now_ms: int,
+    *,
+    drop_raw_addresses: bool = False,
+    times: dict[str, str] | None = None,
+) -> None:
+    """Make a session canonical in place: times, a session id, masked addresses.
+
+    `times` is a memo of times already checked. Raises for a time before 2000 or over a day ahead.
+    """
+    known = {} if times is None else times
+    _session_times(session, now_ms, known)
+    for kind in STREAM_KINDS:
+        for index, stream in enumerate(streams_of(session, kind)):
+            try:
+                _stream_times(stream, now_ms, known)
+            except _At as error:
+                raise _At(error.rule, f".{kind}[{index}]{error.path}") from None
+    for index, resources in enumerate(session.resources):
+        if resources.startTime is not UNSET:
+            path = f".resources[{index}].startTime"
+            resources.startTime = _time(resources.startTime, now_ms, known, path)
+    if not session.participantSessionId:
+        session.participantSessionId = _minted_session_id(session)
+    _mask(session, drop_raw_addresses=drop_raw_addresses)
+
+
+def _session_times(session: MediaSession, now_ms: int, known: dict[str, str]) -> None:
+    if session.joinTime is not UNSET:
+        session.joinTime = (
+            _time(session.joinTime, now_ms, known, ".joinTime") if session.joinTime else UNSET
+        )
+    if session.leaveTime is not UNSET:
+        session.leaveTime = (
+            _time(session.leaveTime, now_ms, known, ".leaveTime") if session.leaveTime else UNSET
+        )
+
+
+def _stream_times(stream: Stream, now_ms: int, known: dict[str, str]) -> None:
+    stream.startTime = _time(stream.startTime, now_ms, known, ".startTime")
+    if stream.endTime:
+        stream.endTime = _time(stream.endTime, now_ms, known, ".endTime")
+        if stream.endTime < stream.startTime:
+            raise _At("Expected a time that is not before startTime", ".endTime")
+    span_ms = sample_count(stream) * stream.samplingInterval * 1000
+    if span_ms > AHEAD_MS_MAX and epoch_ms(stream.startTime) + span_ms > now_ms + AHEAD_MS_MAX:
+        raise _At("Expected samples at most a day ahead", ".samplingInterval")
+
+
+def _time(text: str, now_ms: int, known: dict[str, str], path: str) -> str:
+    canonical = known.get(text)
+    if canonical is None:
+        try:
+            canonical = known[text] = canonical_time(text, now_ms)
+        except ValueError as error:
+            raise _At(str(error), path) from None
+    return canonical
+
+
+def canonical_time(text: str, now_ms: int) -> str:
+    """A time as `2020-04-10T17:00:00.000Z`; ValueError says which rule it breaks."""
+    try:
+        moment_ms = epoch_ms(text)
+    except (ValueError, OverflowError):
+        raise ValueError("Expected an ISO 8601 time with a zone") from None
+    if not TIME_MS_MIN <= moment_ms <= now_ms + AHEAD_MS_MAX:
+        raise ValueError("Expected a time from 2000 on and at most a day ahead")
+    if len(text) == CANONICAL_LENGTH and text[10] == "T" and text[19] == "." and text[-1] == "Z":
+        return text
+    return iso_ms(moment_ms)
+
+
+def _minted_session_id(session: MediaSession) -> str:
+    """The same for the same person and join time, so that a repeated post stays one session."""
+    who = (session.participantId, session.webexUserEmail, session.webexUserName)
+    if not any(who):
+        raise _At(
+            "Expected one of participantSessionId, participantId, webexUserEmail, webexUserName", ""
+        )
+    join = "" if session.joinTime is UNSET else session.joinTime
+    key = stdlib_json.dumps([session.meetingInstanceId, *who, join])
+    return str(uuid.uuid5(SESSION_NAMESPACE, key)).upper()
+
+
+def _mask(session: MediaSession, *, drop_raw_addresses: bool) -> None:
+    if session.localIP and not session.maskedLocalIP:
+        session.maskedLocalIP = masked(session.localIP)
+    if session.publicIP and not session.maskedPublicIP:
+        session.maskedPublicIP = masked(session.publicIP)
+    if drop_raw_addresses:
+        session.localIP = session.publicIP = ""
+
+
+@lru_cache(maxsize=4_096)
+def masked(address: str) -> str:
+    """The first 28 bits of IPv4 or 96 of IPv6, as Webex's clients mask; "" for what is no address."""
+    try:
+        parsed = ipaddress.ip_address(address)
+        bits = MASK_BITS[parsed.version]
+        return str(ipaddress.ip_network((int(parsed), bits), strict=False).network_address)
+    except ValueError:
+        return ""
+
+
+def parse_news(body: bytes, now_ms: int) -> MeetingNews:
+    """The body of POST /v1/meetings, its times canonical; Invalid with the JSON path."""
+    news = decode(body, MeetingNews)
+    for name in ("start", "end"):
+        text = getattr(news, name)
+        if text is not UNSET:
+            try:
+                setattr(news, name, canonical_time(text, now_ms + 366 * AHEAD_MS_MAX))
+            except ValueError as error:
+                raise Invalid(f"{error} - at `$.{name}`") from None
+    if news.start is not UNSET and news.end is not UNSET and news.end < news.start:
+        raise Invalid("Expected a time that is not before start - at `$.end`")
+    return news
+
+
+def parse_reports(
+    body: bytes, now_ms: int, *, bound: BoundParticipant | None, public_ip: str
+) -> tuple[MediaSession, list[measure.Report]]:
+    """A body of raw reports as a session without streams, and the reports.
+
+    `bound` is the participant of a collector's token: it wins over what the body says of itself.
+    """
+    posted = decode(body, WebrtcReports)
+    for name in posted.session:
+        if name not in HEADER_FIELDS:
+            raise Invalid(f"Object contains unknown field `{name}` - at `$.session`")
+    header = dict(posted.session)
+    header["meetingInstanceId"] = posted.meetingId
+    header["participantSessionId"] = posted.participantSessionId
+    if bound is not None:
+        header |= {k: v for k, v in msgspec.structs.asdict(bound).items() if v}
+    header.setdefault("publicIP", public_ip)
+    session = msgspec.convert(header, MediaSession)
+    try:
+        normalise(session, now_ms)
+    except _At as error:
+        raise Invalid(f"{error.rule} - at `$.session{error.path}`") from None
+    for index, report in enumerate(posted.reports):
+        if not TIME_MS_MIN <= report.timestamp <= now_ms + AHEAD_MS_MAX:
+            raise Invalid(
+                f"Expected a time from 2000 on and at most a day ahead - "
+                f"at `$.reports[{index}].timestamp`"
+            )
+    return session, posted.reports
+
+
+def put_sessions(
+    org: str, sessions: list[MediaSession], now_ms: int
+) -> Callable[[Store], None]:
+    """The write of posted sessions: all of them or none."""
+
+    def job(store: Store) -> None:
+        for index, session in enumerate(sessions):
+            try:
+                store.put_session(org, session, now_ms)
+            except Conflict as error:
+                raise Conflict(f"{error.message} - at `$.items[{index}]`") from None
+
+    return job
+
+
+def put_reports(
+    org: str,
+    session: MediaSession,
+    reports: list[measure.Report],
+    now_ms: int,
+    *,
+    interval_s: float,
+    drop_raw_addresses: bool,
+) -> Callable[[Store], measure.Measured]:
+    """The write of raw reports: measure them against what the session reported before, keep both."""
+
+    def job(store: Store) -> measure.Measured:
+        state = store.measure_state(org, session.participantSessionId)
+        state, measured = measure.advance(state, reports, interval_s=interval_s)
+        for name, value in measured.header.items():
+            if not getattr(session, name):
+                setattr(session, name, value)
+        for kind, streams in measured.streams.items():
+            setattr(session, kind, streams)
+        _mask(session, drop_raw_addresses=drop_raw_addresses)
+        store.put_session(org, session, now_ms)
+        store.put_measure_state(org, session.participantSessionId, state)
+        return measured
+
+    return job
+
+
+def samples_in(sessions: list[MediaSession]) -> int:
+    """Stream-samples in posted sessions: one participant, one stream, one interval each."""
+    return sum(
+        sample_count(stream)
+        for session in sessions
+        for kind in STREAM_KINDS
+        for stream in streams_of(session, kind)
+    )
