@@ -1,0 +1,1 @@
+"""Benchmarks of Roomtone beside what a user would write first, and beside nginx."""
