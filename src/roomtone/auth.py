@@ -17,7 +17,7 @@ SCOPES: Final[dict[str, str]] = {
     "telemetry:write": "send telemetry, announce meetings, mint collectors' tokens",
     "roomtone:admin": "erase, purge and back up the organisation's data",
 }
-TOKEN_PREFIX: Final = "rt_"
+TOKEN_PREFIX: Final = "rt_"  # noqa: S105 what every token begins with
 TOKEN_LENGTH_MAX: Final = 256
 COLLECTOR_SCOPE: Final = "collector:report"
 """Held only by collectors' tokens; `roomtone token create` does not give it."""

@@ -77,6 +77,8 @@ class Settings:
     """After SIGTERM, requests that run and the queue have so many seconds."""
 
 
+Network = IPv4Network | IPv6Network
+
 VARIABLE_PREFIX: Final = "ROOMTONE_"
 CLIENT_VARIABLES: Final = ("ROOMTONE_CONFIG", "ROOMTONE_TOKEN", "ROOMTONE_URL", "ROOMTONE_ORG")
 """Variables of the command line that are no settings of a server."""
@@ -198,7 +200,7 @@ def duration_ms(text: str, *, name: str) -> int:
     return length_ms
 
 
-def trusted_networks(settings: Settings) -> tuple[IPv4Network | IPv6Network, ...]:
+def trusted_networks(settings: Settings) -> tuple[Network, ...]:
     """The networks whose X-Forwarded-For is believed."""
     try:
         return tuple(ip_network(text) for text in settings.trusted_proxies)

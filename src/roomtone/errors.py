@@ -81,7 +81,7 @@ class TooMany(RoomtoneError):
 
 
 class Unavailable(RoomtoneError):
-    """The store cannot write or read now: disk full, locked, read-only. Nothing was acknowledged."""
+    """The store cannot write or read now (disk full, locked, read-only); nothing was kept."""
 
     status = 503
     retry_after = 5

@@ -1,4 +1,4 @@
-"""From bytes to what the store keeps: check, canonicalise, mask; and what a write does in the store."""
+"""From bytes to what the store keeps: check, canonicalise, mask; what a write does."""
 
 import ipaddress
 import json as stdlib_json
@@ -22,7 +22,6 @@ from roomtone.model import (
     MeetingNews,
     Stream,
     Text,
-    Time,
     epoch_ms,
     iso_ms,
     sample_count,
@@ -91,7 +90,7 @@ def decode(body: bytes, shape: type[T]) -> T:
 def parse_sessions(
     body: bytes, now_ms: int, *, drop_raw_addresses: bool = False
 ) -> list[MediaSession]:
-    """The sessions of a body `{"items": [...]}`, checked and canonical; Invalid with the JSON path."""
+    """The sessions of a body `{"items": [...]}`, canonical; Invalid with the JSON path."""
     sessions = decode(body, MediaSessions).items
     times: dict[str, str] = {}
     for index, session in enumerate(sessions):
@@ -102,7 +101,7 @@ def parse_sessions(
     return sessions
 
 
-class _At(Exception):  # noqa: N818 it never leaves this module
+class _At(Exception):
     """A broken rule and where, relative to the session."""
 
     def __init__(self, rule: str, path: str) -> None:
@@ -207,11 +206,10 @@ def _mask(session: MediaSession, *, drop_raw_addresses: bool) -> None:
 
 @lru_cache(maxsize=4_096)
 def masked(address: str) -> str:
-    """The first 28 bits of IPv4 or 96 of IPv6, as Webex's clients mask; "" for what is no address."""
+    """The first 28 bits of IPv4 or 96 of IPv6, as Webex's clients mask; "" for no address."""
     try:
-        parsed = ipaddress.ip_address(address)
-        bits = MASK_BITS[parsed.version]
-        return str(ipaddress.ip_network((int(parsed), bits), strict=False).network_address)
+        bits = MASK_BITS[ipaddress.ip_address(address).version]
+        return str(ipaddress.ip_network(f"{address}/{bits}", strict=False).network_address)
     except ValueError:
         return ""
 
@@ -262,9 +260,7 @@ def parse_reports(
     return session, posted.reports
 
 
-def put_sessions(
-    org: str, sessions: list[MediaSession], now_ms: int
-) -> Callable[[Store], None]:
+def put_sessions(org: str, sessions: list[MediaSession], now_ms: int) -> Callable[[Store], None]:
     """The write of posted sessions: all of them or none."""
 
     def job(store: Store) -> None:
@@ -286,7 +282,7 @@ def put_reports(
     interval_s: float,
     drop_raw_addresses: bool,
 ) -> Callable[[Store], measure.Measured]:
-    """The write of raw reports: measure them against what the session reported before, keep both."""
+    """The write of raw reports: measured against what the session reported before."""
 
     def job(store: Store) -> measure.Measured:
         state = store.measure_state(org, session.participantSessionId)

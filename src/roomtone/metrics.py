@@ -14,10 +14,16 @@ class Metrics:
     def __init__(self) -> None:
         registry = self.registry = CollectorRegistry()
         self.requests = Counter(
-            "roomtone_requests", "Requests answered.", ["method", "route", "status"], registry=registry
+            "roomtone_requests",
+            "Requests answered.",
+            ["method", "route", "status"],
+            registry=registry,
         )
         self.request_seconds = Histogram(
-            "roomtone_request_seconds", "Time to answer.", buckets=REQUEST_BUCKETS_S, registry=registry
+            "roomtone_request_seconds",
+            "Time to answer.",
+            buckets=REQUEST_BUCKETS_S,
+            registry=registry,
         )
         self.queue_depth = Gauge(
             "roomtone_queue_depth", "Writes that wait for a commit.", registry=registry

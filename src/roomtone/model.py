@@ -1,9 +1,9 @@
 """The shapes of the Webex API, which are also Roomtone's own: domain and wire in one.
 
-A `MediaSession` is one participant's connection to one meeting: a header, up to six kinds of streams,
-each a set of parallel columns, and `resources`. Field names and their order are the specification's
-(*Get Meeting Qualities*); value limits are ours and are checked while JSON is decoded, so that an
-error carries its JSON path.
+A `MediaSession` is one participant's connection to one meeting: a header, up to six kinds of
+streams, each a set of parallel columns, and `resources`. Field names and their order are the
+specification's (*Get Meeting Qualities*); value limits are ours and are checked while JSON is
+decoded, so that an error carries its JSON path.
 """
 
 from datetime import UTC, datetime
@@ -35,16 +35,14 @@ Percents = Annotated[list[Percent | None], Meta(max_length=SAMPLES_MAX)]
 
 StreamKind = Literal["videoIn", "videoOut", "audioIn", "audioOut", "shareIn", "shareOut"]
 STREAM_KINDS: Final[tuple[StreamKind, ...]] = get_args(StreamKind)
-Column = Literal[
-    "packetLoss", "latency", "resolutionHeight", "frameRate", "mediaBitRate", "jitter"
-]
+Column = Literal["packetLoss", "latency", "resolutionHeight", "frameRate", "mediaBitRate", "jitter"]
 COLUMNS: Final[tuple[Column, ...]] = get_args(Column)
 ResourceColumn = Literal["processAverageCPU", "processMaxCPU", "systemAverageCPU", "systemMaxCPU"]
 RESOURCE_COLUMNS: Final[tuple[ResourceColumn, ...]] = get_args(ResourceColumn)
 
 
 class Stream(Struct, kw_only=True):
-    """One unbroken run of samples of one stream: sample i stands at startTime + i * samplingInterval.
+    """One unbroken run of samples: sample i stands at startTime + i * samplingInterval.
 
     Units: samplingInterval s, packetLoss percent, latency and jitter ms (latency is a round trip),
     resolutionHeight px, frameRate 1/s, mediaBitRate bit/s. Columns may differ in length; `null` is

@@ -1,6 +1,6 @@
-"""The one thread that writes: jobs queue up, one transaction takes all that wait, callers then hear.
+"""The one thread that writes: jobs queue up, one transaction takes all that wait.
 
-An acknowledgement means durable: a caller's future is resolved after the commit that holds its job.
+An acknowledgement means durable: a caller hears after the commit that holds its job.
 """
 
 import asyncio
@@ -116,4 +116,3 @@ class Writer:
             else:
                 future.set_exception(error)
         self._metrics.commit_writes.inc(sum(outcome.error is None for outcome in outcomes))
-

@@ -1,0 +1,210 @@
+"""/v1/meeting/qualities: media sessions in and out, in the specification's shape."""
+
+from typing import Final
+
+from anyio.to_thread import run_sync
+from starlette.requests import Request
+from starlette.responses import Response
+
+from roomtone import ingest
+from roomtone.api.endpoint import Endpoint, Parameter
+from roomtone.api.wire import (
+    JSON_TYPE,
+    body_of,
+    chosen_encoding,
+    encode_json,
+    meeting_id_parameter,
+    next_link,
+    number_parameter,
+    principal_of,
+    query_of,
+    services_of,
+)
+from roomtone.auth import Principal
+from roomtone.cache import COMPRESS_BYTES_MIN, Answer, AnswerKey
+from roomtone.errors import Gone, Locked, NotFound, TooMany
+from roomtone.model import ITEMS_MAX, MediaSessions, Meeting, anonymous, epoch_ms
+from roomtone.services import Services
+
+PATH: Final = "/v1/meeting/qualities"
+MAX_DEFAULT: Final = 100
+READ_ALL: Final = "analytics:read_all"
+READ_ANONYMOUS: Final = "analytics:read_anonymous"
+AVAILABLE_AFTER_MS: Final = 10 * 60 * 1000
+AVAILABLE_FOR_MS: Final = 7 * 24 * 3600 * 1000
+CALL_EVERY_MS: Final = 5 * 60 * 1000
+
+
+async def get_qualities(request: Request) -> Response:
+    """A page of a meeting's media sessions, with a strong ETag."""
+    services = services_of(request)
+    principal = principal_of(request, READ_ALL, READ_ANONYMOUS)
+    query = query_of(request)
+    meeting_id = meeting_id_parameter(query)
+    offset = number_parameter(query, "offset", 0, least=0)
+    limit = min(number_parameter(query, "max", MAX_DEFAULT, least=1), ITEMS_MAX)
+    principal.require_meeting(meeting_id)
+    version = services.store.version(principal.org, meeting_id)
+    if not version:
+        raise NotFound("No such meeting.")
+    if services.settings.webex_limits:
+        await _keep_webex_limits(services, principal, meeting_id, offset)
+    hidden = READ_ALL not in principal.scopes
+    key = AnswerKey(principal.org, meeting_id, version, offset, limit, hidden)
+    encoding = chosen_encoding(request.headers.get("accept-encoding", ""))
+    answer = await _answer(services, key, encoding)
+    return _respond(request, answer, key, encoding)
+
+
+async def _answer(services: Services, key: AnswerKey, encoding: str) -> Answer:
+    """The finished answer: held, or made in a thread so that nobody else waits for it."""
+    answer = services.cache.get(key)
+    if answer is None or not (answer.has(encoding) or len(answer.body) < COMPRESS_BYTES_MIN):
+        answer = await run_sync(_make_answer, services, key, answer, encoding)
+        services.cache.put(key, answer)
+    return answer
+
+
+def _make_answer(
+    services: Services, key: AnswerKey, answer: Answer | None, encoding: str
+) -> Answer:
+    if answer is None:
+        sessions = services.store.sessions(
+            key.org,
+            key.meeting,
+            offset=key.offset,
+            limit=key.limit + 1,  # one more tells whether there is a next page
+            deadline=services.read_deadline(),
+        )
+        page = sessions[: key.limit]
+        if key.anonymous:
+            page = [anonymous(session) for session in page]
+        answer = Answer(encode_json(MediaSessions(items=page)), more=len(sessions) > key.limit)
+    if len(answer.body) >= COMPRESS_BYTES_MIN:
+        answer.encoded(encoding)
+    return answer
+
+
+def _respond(request: Request, answer: Answer, key: AnswerKey, encoding: str) -> Response:
+    if len(answer.body) < COMPRESS_BYTES_MIN:
+        encoding = ""
+    etag = answer.etag(encoding)
+    headers = {
+        "ETag": etag,
+        "Vary": "Accept-Encoding, Authorization",
+        "Cache-Control": "private, no-cache",
+    }
+    if answer.more:
+        page: dict[str, str | int] = {"meetingId": key.meeting, "max": key.limit}
+        headers["Link"] = next_link(request, PATH, page | {"offset": key.offset + key.limit})
+    if _matches(request.headers.get("if-none-match"), etag):
+        return Response(None, 304, headers)
+    if encoding:
+        headers["Content-Encoding"] = encoding
+    return Response(answer.encoded(encoding), 200, headers, JSON_TYPE)
+
+
+def _matches(if_none_match: str | None, etag: str) -> bool:
+    """RFC 9110, 13.1.2: weak comparison with any tag of the list."""
+    if if_none_match is None:
+        return False
+    tags = (tag.strip().removeprefix("W/") for tag in if_none_match.split(","))
+    return any(tag in (etag, "*") for tag in tags)
+
+
+async def _keep_webex_limits(
+    services: Services, principal: Principal, meeting_id: str, offset: int
+) -> None:
+    """Webex's documented limits; pages after the first are exempt, or clients stall on page 2."""
+    meeting = await run_sync(services.store.meeting, principal.org, meeting_id)
+    if meeting is None:
+        raise NotFound("No such meeting.")
+    now_ms = services.now_ms()
+    _check_available(meeting, now_ms)
+    if offset:
+        return
+    wait_ms = services.call_times.wait_ms((principal.org, meeting_id), now_ms, CALL_EVERY_MS)
+    if wait_ms:
+        raise TooMany(
+            "One call per 5 minutes and meeting instance.", retry_after=-(-wait_ms // 1000)
+        )
+
+
+def _check_available(meeting: Meeting, now_ms: int) -> None:
+    wait_ms = epoch_ms(meeting.start) + AVAILABLE_AFTER_MS - now_ms
+    if wait_ms > 0:
+        raise Locked(
+            "Available from 10 minutes after the meeting's start.", retry_after=-(-wait_ms // 1000)
+        )
+    if isinstance(meeting.end, str) and now_ms - epoch_ms(meeting.end) > AVAILABLE_FOR_MS:
+        raise Gone("Available for 7 days after the meeting.")
+
+
+async def post_qualities(request: Request) -> Response:
+    """Take in media sessions; 204 once they are durable."""
+    services = services_of(request)
+    principal = principal_of(request, "telemetry:write")
+    now_ms = services.now_ms()
+    sessions = ingest.parse_sessions(
+        await body_of(request),
+        now_ms,
+        drop_raw_addresses=services.settings.drop_raw_addresses,
+    )
+    await services.writer.run(ingest.put_sessions(principal.org, sessions, now_ms))
+    services.metrics.samples.inc(ingest.samples_in(sessions))
+    return Response(status_code=204)
+
+
+_PARAMETERS: Final = (
+    Parameter(
+        name="meetingId",
+        schema={"type": "string", "minLength": 1, "maxLength": 256},
+        description="Unique identifier of the meeting instance.",
+        required=True,
+    ),
+    Parameter(
+        name="max",
+        schema={"type": "integer", "minimum": 1, "default": MAX_DEFAULT},
+        description=f"Most media sessions in the answer; more than {ITEMS_MAX} means {ITEMS_MAX}.",
+    ),
+    Parameter(
+        name="offset",
+        schema={"type": "integer", "minimum": 0, "default": 0},
+        description="Media sessions to pass over.",
+    ),
+)
+_GET: Final = Endpoint(
+    method="GET",
+    path=PATH,
+    handler=get_qualities,
+    summary="Get Meeting Qualities",
+    scopes=(READ_ALL, READ_ANONYMOUS),
+    parameters=_PARAMETERS,
+    answers={200: MediaSessions, 304: None},
+    errors=(400, 401, 403, 404, 410, 423, 429, 503, 504),
+)
+
+
+def endpoints() -> list[Endpoint]:
+    """The endpoints of this file; wxc_sdk asks for the last two paths by mistake."""
+    mistaken = [
+        Endpoint(
+            method="GET",
+            path=f"/v1/https:{slashes}{{host}}{PATH}",
+            handler=get_qualities,
+            summary="What wxc_sdk asks for",
+            documented=False,
+        )
+        for slashes in ("//", "/")
+    ]
+    post = Endpoint(
+        method="POST",
+        path=PATH,
+        handler=post_qualities,
+        summary="Take in media sessions, whole or in pieces",
+        scopes=("telemetry:write",),
+        body=MediaSessions,
+        answers={204: None},
+        errors=(400, 401, 403, 409, 410, 413, 415, 429, 503),
+    )
+    return [_GET, post, *mistaken]

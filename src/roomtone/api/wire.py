@@ -1,0 +1,204 @@
+"""Requests in, answers out: parameters, bounded bodies, encodings, the one error body."""
+
+import itertools
+import os
+import time
+import zlib
+from collections.abc import Mapping
+from functools import lru_cache
+from typing import Any, Final
+
+import msgspec
+import zstandard
+from starlette.requests import ClientDisconnect, Request
+from starlette.responses import Response
+
+from roomtone.auth import Principal, authenticate
+from roomtone.cache import COMPRESS_BYTES_MIN, encode
+from roomtone.errors import Invalid, TooLarge, UnsupportedMedia
+from roomtone.ingest import decode
+from roomtone.model import ID_LENGTH_MAX, Id
+from roomtone.services import Services
+
+QUERY_BYTES_MAX: Final = 4_096
+JSON_TYPE: Final = "application/json"
+FORM_TYPE: Final = "application/x-www-form-urlencoded"
+NUMBER_DIGITS_MAX: Final = 15
+UNPACK_CHUNK_BYTES: Final = 65_536
+
+encode_json: Final = msgspec.json.Encoder().encode
+_tracking_prefix = f"ROUTER_{os.urandom(4).hex().upper()}{int(time.time()):08X}"
+_tracking_count = itertools.count(1)
+
+
+class ErrorDescription(msgspec.Struct, kw_only=True):
+    """One thing that was wrong."""
+
+    description: str
+
+
+class ErrorBody(msgspec.Struct, kw_only=True):
+    """The body of every error, on every path."""
+
+    message: str
+    errors: list[ErrorDescription]
+    trackingId: str
+
+
+def new_tracking_id() -> str:
+    """`ROUTER_` and 24 hex digits: unique in this process, and among processes by chance."""
+    return f"{_tracking_prefix}{next(_tracking_count):08X}"
+
+
+def error_response(
+    status: int, message: str, tracking_id: str, headers: Mapping[str, str] | None = None
+) -> Response:
+    """An error in the body that Webex's clients expect."""
+    body = ErrorBody(
+        message=message, errors=[ErrorDescription(description=message)], trackingId=tracking_id
+    )
+    return Response(encode_json(body), status, headers, JSON_TYPE)
+
+
+def services_of(request: Request) -> Services:
+    """What the handler may use."""
+    services: Services = request.app.state.services
+    return services
+
+
+def principal_of(request: Request, *any_scope: str) -> Principal:
+    """Who asks; Unauthorized without a valid token, Forbidden without one of the scopes."""
+    services = services_of(request)
+    header = next((v for k, v in request.scope["headers"] if k == b"authorization"), None)
+    principal = authenticate(services.store, header, services.now_ms())
+    if any_scope:
+        principal.require(*any_scope)
+    return principal
+
+
+def query_of(request: Request) -> Mapping[str, str]:
+    """The query's parameters; Invalid when it is too long."""
+    if len(request.scope["query_string"]) > QUERY_BYTES_MAX:
+        raise Invalid(f"The query is longer than {QUERY_BYTES_MAX} bytes.")
+    return request.query_params
+
+
+def number_parameter(query: Mapping[str, str], name: str, default: int, *, least: int) -> int:
+    """A whole number of at least `least`; Invalid names the parameter."""
+    text = query.get(name)
+    if text is None:
+        return default
+    if not (text.isascii() and text.isdigit() and len(text) <= NUMBER_DIGITS_MAX):
+        raise Invalid(f"{name}: expected a whole number of at least {least}.")
+    number = int(text)
+    if number < least:
+        raise Invalid(f"{name}: expected a whole number of at least {least}.")
+    return number
+
+
+def meeting_id_parameter(query: Mapping[str, str]) -> str:
+    """`meetingId`; Invalid when it is missing, empty or no id at all, as in `<string>`."""
+    text = query.get("meetingId", "")
+    if not text:
+        raise Invalid("meetingId: expected the id of a meeting instance.")
+    return valid_meeting_id(text)
+
+
+def valid_meeting_id(text: str) -> str:
+    """The id itself; Invalid when it breaks the rules that ids keep on the way in."""
+    try:
+        return msgspec.convert(text, Id)
+    except msgspec.ValidationError:
+        raise Invalid(
+            f"meetingId: expected up to {ID_LENGTH_MAX} characters, no < or > or control."
+        ) from None
+
+
+async def body_of(request: Request, media_type: str = JSON_TYPE) -> bytes:
+    """The whole body, unpacked; UnsupportedMedia, TooLarge before memory grows, Invalid."""
+    limit = services_of(request).settings.body_bytes_max
+    sent_type = request.headers.get("content-type", "").partition(";")[0].strip().lower()
+    if sent_type != media_type:
+        raise UnsupportedMedia(f"Send it with Content-Type: {media_type}.")
+    length = request.headers.get("content-length")
+    if length is not None and length.isdigit() and int(length) > limit:
+        raise TooLarge(f"The body is larger than {limit} bytes.")
+    chunks: list[bytes] = []
+    size = 0
+    try:
+        async for chunk in request.stream():
+            size += len(chunk)
+            if size > limit:
+                raise TooLarge(f"The body is larger than {limit} bytes.")
+            chunks.append(chunk)
+    except ClientDisconnect:
+        raise Invalid("The connection ended before the body did.") from None
+    encoding = request.headers.get("content-encoding", "identity").strip().lower()
+    return unpacked(b"".join(chunks), encoding, limit)
+
+
+def unpacked(body: bytes, encoding: str, limit: int) -> bytes:
+    """A body without its content encoding, never more than `limit` bytes of it."""
+    if encoding == "identity":
+        return body
+    try:
+        if encoding == "gzip":
+            stream = zlib.decompressobj(wbits=31)
+            plain = stream.decompress(body, limit + 1)
+            whole = stream.eof or len(plain) > limit
+        elif encoding == "zstd":
+            with zstandard.ZstdDecompressor(max_window_size=8 << 20).stream_reader(body) as reader:
+                plain = reader.read(limit + 1)
+            whole = True
+        else:
+            raise UnsupportedMedia("Content-Encoding: expected gzip, zstd or identity.")
+    except (zlib.error, zstandard.ZstdError):
+        raise Invalid(f"The body is not valid {encoding}.") from None
+    if len(plain) > limit:
+        raise TooLarge(f"The body unpacks to more than {limit} bytes.")
+    if not whole:
+        raise Invalid(f"The {encoding} body is cut off.")
+    return plain
+
+
+async def decoded_body(request: Request, shape: type[Any]) -> Any:
+    """The JSON body as `shape`."""
+    return decode(await body_of(request), shape)
+
+
+@lru_cache(maxsize=512)
+def chosen_encoding(accept_encoding: str) -> str:
+    """`zstd`, `gzip` or "": what the client likes best (RFC 9110, 12.5.3)."""
+    likes: dict[str, float] = {}
+    for part in accept_encoding.lower().split(","):
+        name, _, parameters = part.partition(";")
+        key, _, value = parameters.partition("=")
+        try:
+            likes[name.strip()] = float(value) if key.strip() == "q" else 1.0
+        except ValueError:
+            likes[name.strip()] = 0.0
+    best, best_like = "", 0.0
+    for name in ("zstd", "gzip"):
+        like = likes.get(name, likes.get("*", 0.0))
+        if like > best_like:
+            best, best_like = name, like
+    return best if best_like >= likes.get("identity", 0.0) else ""
+
+
+def json_response(
+    request: Request, value: Any, status: int = 200, headers: Mapping[str, str] | None = None
+) -> Response:
+    """A value as JSON, packed when it is worth it and the client accepts it."""
+    body = encode_json(value)
+    extra = {"Vary": "Accept-Encoding", "Cache-Control": "private, no-cache"} | dict(headers or {})
+    encoding = chosen_encoding(request.headers.get("accept-encoding", ""))
+    if encoding and len(body) >= COMPRESS_BYTES_MIN:
+        body = encode(body, encoding)
+        extra["Content-Encoding"] = encoding
+    return Response(body, status, extra, JSON_TYPE)
+
+
+def next_link(request: Request, path: str, query: Mapping[str, str | int]) -> str:
+    """A `Link` header for the next page: absolute, on the host that the client used (RFC 8288)."""
+    url = request.url.replace(path=path, query="", fragment="").include_query_params(**query)
+    return f'<{url}>; rel="next"'

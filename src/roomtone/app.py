@@ -1,0 +1,175 @@
+"""The application put together: routes, the writer's life, upkeep; and the server around it."""
+
+import asyncio
+import contextlib
+import errno
+import logging
+import socket
+from collections.abc import AsyncIterator, Callable, Coroutine, Sequence
+from typing import Any, Final
+
+import uvicorn
+from starlette.applications import Starlette
+from starlette.middleware.cors import CORSMiddleware
+from starlette.routing import BaseRoute
+from starlette.types import ASGIApp
+
+from roomtone import api
+from roomtone.api.endpoint import routes_of
+from roomtone.cache import AnswerCache
+from roomtone.config import Settings, keep_ms, trusted_networks
+from roomtone.errors import RoomtoneError
+from roomtone.metrics import Metrics
+from roomtone.observe import Observed, log, log_to_stderr
+from roomtone.services import Services, wall_clock_ms
+from roomtone.store import Store, open_store
+from roomtone.web import pages
+from roomtone.writer import Writer
+
+UPKEEP_EVERY_S: Final = 2.0
+SEAL_STEP_SESSIONS: Final = 50
+PURGE_STEP_MEETINGS: Final = 20
+CORS_MAX_AGE_S: Final = 3_600
+LISTEN_BACKLOG: Final = 2_048
+
+Background = Callable[[Services], Coroutine[Any, Any, None]]
+
+
+def create_app(
+    settings: Settings,
+    store: Store | None = None,
+    *,
+    now_ms: Callable[[], int] = wall_clock_ms,
+    background: Sequence[Background] = (),
+) -> ASGIApp:
+    """The ASGI application. Without a store it opens `settings.data`, and closes it at the end.
+
+    Each of `background` runs beside the server for as long as it lives.
+    """
+    own_store = store is None
+    metrics = Metrics()
+    kept = store or open_store(settings.data)
+    services = Services(
+        settings=settings,
+        store=kept,
+        writer=Writer(kept, metrics, jobs_max=settings.queue_posts_max),
+        metrics=metrics,
+        cache=AnswerCache(settings.cache_bytes_max),
+        trusted_proxies=trusted_networks(settings),
+        now_ms=now_ms,
+    )
+
+    @contextlib.asynccontextmanager
+    async def lifespan(_app: Starlette) -> AsyncIterator[None]:
+        services.writer.start()
+        tasks = [asyncio.create_task(run(services)) for run in (_keep_up, *background)]
+        yield
+        for task in tasks:
+            task.cancel()
+        await asyncio.gather(*tasks, return_exceptions=True)
+        await services.writer.stop()
+        if own_store:
+            kept.close()
+
+    starlette = Starlette(routes=_routes(settings), lifespan=lifespan)
+    starlette.state.services = services
+    return Observed(starlette, metrics=metrics)
+
+
+def _routes(settings: Settings) -> list[BaseRoute]:
+    routes = routes_of(api.endpoints())
+    if settings.allowed_origins:
+        for route in routes:
+            if route.path in api.CROSS_ORIGIN_PATHS:
+                route.app = _cross_origin(route.app, settings.allowed_origins)
+    return [*routes, *pages.routes()]
+
+
+def _cross_origin(app: ASGIApp, origins: tuple[str, ...]) -> ASGIApp:
+    return CORSMiddleware(
+        app,
+        allow_origins=origins,
+        allow_methods=["POST"],
+        allow_headers=["Authorization", "Content-Type", "Content-Encoding"],
+        expose_headers=["Retry-After", "trackingid"],
+        max_age=CORS_MAX_AGE_S,
+    )
+
+
+async def _keep_up(services: Services) -> None:
+    """Seal what has ended and remove what is older than it may be, a bounded step at a time."""
+    while True:
+        try:
+            await _upkeep_once(services)
+        except RoomtoneError as error:
+            log.warning("upkeep put off", extra={"fields": {"reason": error.message}})
+        await asyncio.sleep(UPKEEP_EVERY_S)
+
+
+async def _upkeep_once(services: Services) -> None:
+    settings, writer = services.settings, services.writer
+    silence_ms = settings.silence_s * 1000
+    while sealed := await writer.run(
+        lambda store: store.seal(services.now_ms(), silence_ms=silence_ms, limit=SEAL_STEP_SESSIONS)
+    ):
+        services.metrics.sealed.inc(sealed)
+    kept_ms = keep_ms(settings)
+    if kept_ms is None:
+        return
+    before_ms = services.now_ms() - kept_ms
+    while purged := await writer.run(
+        lambda store: store.purge(None, before_ms=before_ms, limit=PURGE_STEP_MEETINGS)
+    ):
+        services.metrics.purged.inc(purged)
+
+
+class PortBusy(RoomtoneError):
+    """Another process listens on the address."""
+
+
+def listen(settings: Settings) -> socket.socket:
+    """A listening socket at the settings' address; PortBusy says which flag to change."""
+    family = socket.AF_INET6 if ":" in settings.host else socket.AF_INET
+    listener = socket.socket(family, socket.SOCK_STREAM)
+    listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+    try:
+        listener.bind((settings.host, settings.port))
+        listener.listen(LISTEN_BACKLOG)
+    except OSError as error:
+        listener.close()
+        if error.errno == errno.EADDRINUSE:
+            raise PortBusy(
+                f"Port {settings.port} on {settings.host} is in use; choose another with --port."
+            ) from None
+        raise
+    return listener
+
+
+def address_of(listener: socket.socket, settings: Settings) -> str:
+    """The URL under which the server is found."""
+    scheme = "https" if settings.certificate else "http"
+    host = f"[{settings.host}]" if ":" in settings.host else settings.host
+    return f"{scheme}://{host}:{listener.getsockname()[1]}"
+
+
+def serve(app: ASGIApp, settings: Settings, listener: socket.socket) -> None:
+    """Serve until SIGTERM or SIGINT; then finish what runs, commit the queue and return."""
+    log_to_stderr()
+    options: dict[str, Any] = {}
+    if settings.certificate:
+        options = {"ssl_certfile": settings.certificate, "ssl_keyfile": settings.key}
+    config = uvicorn.Config(
+        app,
+        http="httptools",
+        access_log=False,
+        log_config=None,
+        server_header=False,
+        proxy_headers=False,
+        timeout_graceful_shutdown=max(1, int(settings.stop_s_max / 2)),
+        backlog=LISTEN_BACKLOG,
+        **options,
+    )
+    logging.getLogger("roomtone").info(
+        "listening", extra={"fields": {"address": address_of(listener, settings)}}
+    )
+    uvicorn.Server(config).run(sockets=[listener])

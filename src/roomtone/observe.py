@@ -1,0 +1,125 @@
+"""The server's outermost layer: tracking ids, one log line a request, every error in one body."""
+
+import logging
+import sys
+import time
+from http import HTTPStatus
+from typing import Any, Final
+
+import msgspec
+from starlette.exceptions import HTTPException
+from starlette.responses import Response
+from starlette.types import ASGIApp, Message, Receive, Scope, Send
+
+from roomtone.api.wire import error_response, new_tracking_id
+from roomtone.errors import RoomtoneError
+from roomtone.metrics import Metrics
+
+access_log: Final = logging.getLogger("roomtone.access")
+log: Final = logging.getLogger("roomtone")
+
+
+class JsonLines(logging.Formatter):
+    """One JSON object a line: time, level, event and what the record adds under `fields`."""
+
+    def format(self, record: logging.LogRecord) -> str:
+        """The record as one line."""
+        line: dict[str, Any] = {
+            "time": round(record.created, 3),
+            "level": record.levelname.lower(),
+            "event": record.getMessage(),
+        }
+        line |= getattr(record, "fields", {})
+        if record.exc_info:
+            line["exception"] = self.formatException(record.exc_info)
+        return msgspec.json.encode(line).decode()
+
+
+def log_to_stderr(level: int = logging.INFO) -> None:
+    """Send Roomtone's and uvicorn's records to standard error as JSON lines."""
+    handler = logging.StreamHandler(sys.stderr)
+    handler.setFormatter(JsonLines())
+    for name in ("roomtone", "uvicorn.error"):
+        logger = logging.getLogger(name)
+        logger.handlers = [handler]
+        logger.propagate = False
+        logger.setLevel(level if name == "roomtone" else logging.WARNING)
+
+
+class Observed:
+    """ASGI middleware around the whole application; the one place that catches everything."""
+
+    def __init__(self, app: ASGIApp, *, metrics: Metrics) -> None:
+        self._app = app
+        self._metrics = metrics
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Answer, whatever happens inside."""
+        if scope["type"] != "http":
+            await self._app(scope, receive, send)
+            return
+        started = time.perf_counter()
+        tracking_id = new_tracking_id()
+        status = 0
+
+        async def send_tracked(message: Message) -> None:
+            nonlocal status
+            if message["type"] == "http.response.start":
+                status = message["status"]
+                message["headers"].append((b"trackingid", tracking_id.encode()))
+            await send(message)
+
+        try:
+            await self._app(scope, receive, send_tracked)
+        except Exception as error:
+            if status:  # too late to answer: the body is on its way
+                log.exception("answer broken off", extra={"fields": {"trackingId": tracking_id}})
+                raise
+            response = _response_to(error, tracking_id)
+            await response(scope, receive, send_tracked)
+        finally:
+            self._note(scope, status, tracking_id, time.perf_counter() - started)
+
+    def _note(self, scope: Scope, status: int, tracking_id: str, seconds: float) -> None:
+        # The route, not the path or the query: those can hold names and addresses.
+        route = getattr(scope.get("route"), "path", "unknown")
+        method = scope["method"] if scope["method"] in _METHODS else "other"
+        self._metrics.requests.labels(method, route, str(status)).inc()
+        self._metrics.request_seconds.observe(seconds)
+        if access_log.isEnabledFor(logging.INFO):
+            fields = {
+                "method": method,
+                "route": route,
+                "status": status,
+                "ms": round(seconds * 1000, 2),
+                "trackingId": tracking_id,
+            }
+            access_log.info("request", extra={"fields": fields})
+
+
+_METHODS: Final = frozenset({"GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS"})
+
+
+def _response_to(error: Exception, tracking_id: str) -> Response:
+    if isinstance(error, RoomtoneError):
+        headers = {}
+        if error.retry_after is not None:
+            headers["Retry-After"] = str(max(1, int(error.retry_after)))
+        if error.status == 401:
+            headers["WWW-Authenticate"] = "Bearer"
+        return error_response(error.status, error.message, tracking_id, headers)
+    if isinstance(error, HTTPException):
+        return error_response(error.status_code, _phrase(error), tracking_id, error.headers)
+    log.error("fault", exc_info=error, extra={"fields": {"trackingId": tracking_id}})
+    return error_response(
+        500, "Something went wrong on the server; its log has this tracking id.", tracking_id
+    )
+
+
+def _phrase(error: HTTPException) -> str:
+    if error.status_code == 404:
+        return "There is nothing at this path."
+    if error.status_code == 405:
+        allow = (error.headers or {}).get("Allow", "")
+        return f"This path takes {allow}."
+    return HTTPStatus(error.status_code).phrase

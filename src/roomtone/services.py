@@ -1,0 +1,34 @@
+"""What a request handler can use: settings, store, writer, counters, answers, the clock."""
+
+import time
+from collections.abc import Callable
+from dataclasses import dataclass, field
+
+from roomtone.cache import AnswerCache, CallTimes
+from roomtone.config import Network, Settings
+from roomtone.metrics import Metrics
+from roomtone.store import Store
+from roomtone.writer import Writer
+
+
+def wall_clock_ms() -> int:
+    """Milliseconds since 1970."""
+    return time.time_ns() // 1_000_000
+
+
+@dataclass(kw_only=True)
+class Services:
+    """Made once by app.py, found by handlers at `request.app.state.services`."""
+
+    settings: Settings
+    store: Store
+    writer: Writer
+    metrics: Metrics
+    cache: AnswerCache
+    trusted_proxies: tuple[Network, ...] = ()
+    call_times: CallTimes = field(default_factory=CallTimes)
+    now_ms: Callable[[], int] = wall_clock_ms
+
+    def read_deadline(self) -> float:
+        """The moment, on the monotonic clock, when a read that starts now has taken too long."""
+        return time.monotonic() + self.settings.read_s_max
