@@ -1,0 +1,133 @@
+"""Stores filled by the calls that the server makes: whole sealed meetings, or minute by minute."""
+
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Final
+
+import msgspec
+
+from bench import data
+from bench.load import BenchError
+from roomtone import ingest
+from roomtone.model import STREAM_KINDS, MediaSession, StreamKind, sample_count, streams_of
+from roomtone.services import wall_clock_ms
+from roomtone.store import Store, open_store
+
+ORG: Final = "bench"
+SILENCE_MS: Final = 300_000
+SEAL_LIMIT: Final = 500
+HOUR_MS: Final = 3_600_000
+KINDS_4: Final[tuple[StreamKind, ...]] = ("videoIn", "videoOut", "audioIn", "audioOut")
+
+
+@dataclass(frozen=True, kw_only=True)
+class Shape:
+    """Ended meetings of one shape, numbered from `first`, that began two hours ago."""
+
+    meetings: int
+    participants: int
+    minutes: int
+    kinds: tuple[StreamKind, ...] = STREAM_KINDS
+    first: int = 0
+    start_ms: int = field(default_factory=lambda: wall_clock_ms() // 60_000 * 60_000 - 2 * HOUR_MS)
+
+    @property
+    def numbers(self) -> range:
+        """The meetings' numbers."""
+        return range(self.first, self.first + self.meetings)
+
+    @property
+    def stream_samples(self) -> int:
+        """Stream-samples in one meeting."""
+        return self.participants * len(self.kinds) * self.minutes
+
+    def ids(self) -> list[str]:
+        """The meetings' ids."""
+        return [data.meeting_id(number) for number in self.numbers]
+
+
+def put(store: Store, sessions: list[MediaSession]) -> None:
+    """Commit sessions by way of their JSON, as a post does."""
+    body = msgspec.json.encode({"items": sessions})
+    now_ms = wall_clock_ms()
+    with store.transaction():
+        ingest.put_sessions(ORG, ingest.parse_sessions(body, now_ms), now_ms)(store)
+
+
+def seal(store: Store) -> None:
+    """Seal all that is due."""
+    sealed = 1
+    while sealed:
+        with store.transaction():
+            sealed = store.seal(wall_clock_ms(), silence_ms=SILENCE_MS, limit=SEAL_LIMIT)
+
+
+def whole(shape: Shape, meeting: int) -> list[MediaSession]:
+    """All sessions of one meeting, each in one piece that ends with its leave time."""
+    return [
+        data.session(
+            meeting=meeting,
+            participant=participant,
+            start_ms=shape.start_ms,
+            samples=shape.minutes,
+            kinds=shape.kinds,
+            ended=True,
+        )
+        for participant in range(shape.participants)
+    ]
+
+
+def fill_sealed(folder: Path, *shapes: Shape) -> None:
+    """A store with ended, sealed meetings."""
+    store = open_store(folder)
+    try:
+        for shape in shapes:
+            for meeting in shape.numbers:
+                put(store, whole(shape, meeting))
+        seal(store)
+    finally:
+        store.close()
+
+
+def fill_by_the_minute(folder: Path, shape: Shape, *, at_once: int) -> None:
+    """The same, but lived through: `at_once` meetings grow by the minute, are sealed, and so on."""
+    store = open_store(folder)
+    try:
+        for first in range(shape.first, shape.first + shape.meetings, at_once):
+            meetings = range(first, min(first + at_once, shape.first + shape.meetings))
+            sessions = [session for meeting in meetings for session in whole(shape, meeting)]
+            for minute in range(shape.minutes):
+                put(store, [sliced(session, shape, minute) for session in sessions])
+            seal(store)
+    finally:
+        store.close()
+
+
+def sliced(session: MediaSession, shape: Shape, minute: int) -> MediaSession:
+    """One minute of a whole session, as its client posts it; the last one tells the leave time."""
+    piece = data.minute_of(session, shape.start_ms, minute)
+    if minute + 1 < shape.minutes:
+        piece.leaveTime = msgspec.UNSET
+    return piece
+
+
+def stored_stream_samples(folder: Path, meetings: list[str]) -> int:
+    """How many stream-samples a store gives back."""
+    store = open_store(folder)
+    try:
+        return sum(
+            sample_count(stream)
+            for meeting in meetings
+            for session in store.sessions(ORG, meeting, offset=0, limit=1_000, deadline=1e18)
+            for kind in STREAM_KINDS
+            for stream in streams_of(session, kind)
+        )
+    finally:
+        store.close()
+
+
+def expect_stored(folder: Path, meetings: list[str], *, at_least: int) -> None:
+    """Every acknowledged stream-sample is in the store, or the run does not count."""
+    stored = stored_stream_samples(folder, meetings)
+    if stored < at_least:
+        raise BenchError(f"{at_least} stream-samples were acknowledged, {stored} are stored")
