@@ -9,11 +9,7 @@ import random
 import uuid
 from typing import Final
 
-from msgspec import structs
-
 from roomtone.model import (
-    COLUMNS,
-    RESOURCE_COLUMNS,
     STREAM_KINDS,
     MediaSession,
     Resources,
@@ -137,31 +133,4 @@ def resources(rng: random.Random, start_ms: int, samples: int) -> Resources:
         systemMaxCPU=[min(100, value + rng.randint(8, 20)) for value in average],
         samplingInterval=INTERVAL_S,
         startTime=iso_ms(start_ms),
-    )
-
-
-def minute_of(whole: MediaSession, start_ms: int, minute: int) -> MediaSession:
-    """One minute of a session that was made whole."""
-    from_ms = start_ms + minute * MINUTE_MS
-    piece = structs.replace(whole)
-    for kind in STREAM_KINDS:
-        setattr(piece, kind, [one_sample(entry, from_ms, minute) for entry in getattr(whole, kind)])
-    piece.resources = [
-        structs.replace(
-            entry,
-            startTime=iso_ms(from_ms),
-            **{name: getattr(entry, name)[minute : minute + 1] for name in RESOURCE_COLUMNS},
-        )
-        for entry in whole.resources
-    ]
-    return piece
-
-
-def one_sample(entry: Stream, from_ms: int, minute: int) -> Stream:
-    """Sample `minute` of an entry, as an entry of its own."""
-    return structs.replace(
-        entry,
-        startTime=iso_ms(from_ms),
-        endTime=iso_ms(from_ms + MINUTE_MS),
-        **{name: getattr(entry, name)[minute : minute + 1] for name in COLUMNS},
     )

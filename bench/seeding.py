@@ -1,15 +1,24 @@
 """Stores filled by the calls that the server makes: whole sealed meetings, or minute by minute."""
 
+from collections.abc import Iterable
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Final
 
 import msgspec
+from msgspec import UNSET
 
 from bench import data
 from bench.load import BenchError
-from roomtone import ingest
-from roomtone.model import STREAM_KINDS, MediaSession, StreamKind, sample_count, streams_of
+from roomtone import ingest, simulate
+from roomtone.model import (
+    STREAM_KINDS,
+    MediaSession,
+    StreamKind,
+    epoch_ms,
+    sample_count,
+    streams_of,
+)
 from roomtone.services import wall_clock_ms
 from roomtone.store import Store, open_store
 
@@ -89,26 +98,40 @@ def fill_sealed(folder: Path, *shapes: Shape) -> None:
         store.close()
 
 
-def fill_by_the_minute(folder: Path, shape: Shape, *, at_once: int) -> None:
-    """The same, but lived through: `at_once` meetings grow by the minute, are sealed, and so on."""
+def fill_by_the_minute(folder: Path, batches: Iterable[list[MediaSession]]) -> None:
+    """Sessions that are lived through: a batch grows minute by minute, is sealed; then the next."""
     store = open_store(folder)
     try:
-        for first in range(shape.first, shape.first + shape.meetings, at_once):
-            meetings = range(first, min(first + at_once, shape.first + shape.meetings))
-            sessions = [session for meeting in meetings for session in whole(shape, meeting)]
-            for minute in range(shape.minutes):
-                put(store, [sliced(session, shape, minute) for session in sessions])
+        for batch in batches:
+            moments = [epoch_ms(text) for session in batch for text in times_of(session)]
+            last = max(moments)
+            for moment in range(min(moments), last + data.MINUTE_MS, data.MINUTE_MS):
+                to_ms = min(moment, last)
+                pieces = [
+                    simulate.piece(session, from_ms=to_ms - data.MINUTE_MS, to_ms=to_ms)
+                    for session in batch
+                ]
+                put(store, [piece for piece in pieces if piece is not None])
             seal(store)
     finally:
         store.close()
 
 
-def sliced(session: MediaSession, shape: Shape, minute: int) -> MediaSession:
-    """One minute of a whole session, as its client posts it; the last one tells the leave time."""
-    piece = data.minute_of(session, shape.start_ms, minute)
-    if minute + 1 < shape.minutes:
-        piece.leaveTime = msgspec.UNSET
-    return piece
+def times_of(session: MediaSession) -> tuple[str, str]:
+    """When an ended session began and when it ended."""
+    assert session.joinTime is not UNSET
+    assert session.leaveTime is not UNSET
+    return session.joinTime, session.leaveTime
+
+
+def stream_samples(sessions: Iterable[MediaSession]) -> int:
+    """How many stream-samples sessions have."""
+    return sum(
+        sample_count(stream)
+        for session in sessions
+        for kind in STREAM_KINDS
+        for stream in streams_of(session, kind)
+    )
 
 
 def stored_stream_samples(folder: Path, meetings: list[str]) -> int:
@@ -116,11 +139,8 @@ def stored_stream_samples(folder: Path, meetings: list[str]) -> int:
     store = open_store(folder)
     try:
         return sum(
-            sample_count(stream)
+            stream_samples(store.sessions(ORG, meeting, offset=0, limit=1_000, deadline=1e18))
             for meeting in meetings
-            for session in store.sessions(ORG, meeting, offset=0, limit=1_000, deadline=1e18)
-            for kind in STREAM_KINDS
-            for stream in streams_of(session, kind)
         )
     finally:
         store.close()
