@@ -1,0 +1,310 @@
+"""Cumulative counters -> differences over a span of time: wraps, resets, silence, far-end reports.
+
+All differences are between neighbouring snapshots of one (connection, direction, SSRC). A pair that
+contradicts itself (a restart, a counter that went back) is dropped whole.
+"""
+
+import itertools
+import statistics
+from collections.abc import Iterable, Sequence
+from typing import Final
+
+from msgspec import Struct
+
+from roomtone.measure.snapshot import Remote, Row, Snapshot
+from roomtone.model import StreamKind
+
+GAP_MS_MIN: Final = 30_000
+"""Silence of a client up to this long does not end a run of samples..."""
+GAP_PERIODS: Final = 3
+"""... nor does silence of up to so many of its usual sampling periods..."""
+GAP_MS_MAX: Final = 300_000
+"""... but this long always does."""
+WRAP_BITS: Final = (16, 24, 32)
+WRAP_RATE_FACTOR: Final = 4.0
+WRAP_ALLOWANCE: Final = 100.0
+OVER_TCP: Final = frozenset({"TCP", "TLS"})
+
+Key = tuple[str, StreamKind, int]
+"""(connection, kind, SSRC)."""
+
+
+class Flow(Struct, gc=False):
+    """What one stream carried from `start_ms` to `end_ms`, by this end's own count.
+
+    `packets` and `bits` are net of retransmissions; `lost` and `expected` are None where this end
+    cannot know them (outgoing, or over TCP).
+    """
+
+    start_ms: float
+    end_ms: float
+    packets: float
+    bits: float | None
+    frames: float | None
+    height: float | None
+    jitter_ms: float | None
+    lost: float | None
+    expected: float | None
+    codec: str
+    transport: str
+
+
+class Heard(Struct, gc=False):
+    """What the far end's reports said of an outgoing stream between two of them."""
+
+    start_ms: float
+    end_ms: float
+    lost: float | None
+    expected: float | None
+    jitter_ms: float | None
+    estimated: bool
+
+
+class Trip(Struct, gc=False):
+    """A round trip time that holds for a span."""
+
+    start_ms: float
+    end_ms: float
+    rtt_ms: float
+
+
+def gap_ms(times: Sequence[int]) -> int:
+    """How long a connection with snapshots at `times` may be silent within one run."""
+    periods = [after - before for before, after in itertools.pairwise(times)]
+    typical = statistics.median_low(periods) if periods else 0
+    return min(max(GAP_MS_MIN, GAP_PERIODS * typical), GAP_MS_MAX)
+
+
+def delta(before: float, after: float, *, rate: float | None, seconds: float) -> float | None:
+    """after - before of a counter that only grows; None when it was reset.
+
+    A smaller value is a wrap at 16, 24 or 32 bits (RTP sequence numbers, RTCP's cumulative loss,
+    octet counts: RFC 3550, 6.4.1) only if the step that it makes fits the stream's `rate` (per
+    second, None if unknown) over that time; else it is a restart.
+    """
+    if after >= before:
+        return after - before
+    if rate is None:
+        return None
+    plausible = WRAP_RATE_FACTOR * rate * seconds + WRAP_ALLOWANCE
+    for bits in WRAP_BITS:
+        step = after - before + 2.0**bits
+        if before < 2.0**bits and 0 <= step <= plausible:
+            return step
+    return None
+
+
+class Rates(Struct):
+    """A stream's latest packets and bytes per second, to judge a wrap by; None at first."""
+
+    packets: float | None = None
+    bytes: float | None = None
+
+
+def flow(before: Row, after: Row, start_ms: int, end_ms: int, rates: Rates) -> Flow | None:
+    """The difference of two rows of a stream; None when the counters do not fit together."""
+    seconds = (end_ms - start_ms) / 1000
+    counted = delta(before.packets, after.packets, rate=rates.packets, seconds=seconds)
+    again = delta(before.retransmitted, after.retransmitted, rate=rates.packets, seconds=seconds)
+    if counted is None or again is None:
+        return None
+    rates.packets = counted / seconds
+    packets = max(counted - again, 0.0)
+    bits = None
+    if before.bytes is not None and after.bytes is not None:
+        octets = delta(before.bytes, after.bytes, rate=rates.bytes, seconds=seconds)
+        octets_again = delta(
+            before.retransmitted_bytes, after.retransmitted_bytes, rate=rates.bytes, seconds=seconds
+        )
+        if octets is None or octets_again is None:
+            return None
+        rates.bytes = octets / seconds
+        bits = 8 * max(octets - octets_again, 0.0)
+    lost = lost_between(before, after, packets, rates.packets, seconds)
+    return Flow(
+        start_ms=start_ms,
+        end_ms=end_ms,
+        packets=packets,
+        bits=bits,
+        frames=grown(before.frames, after.frames),
+        height=after.height,
+        jitter_ms=after.jitter_ms if packets else None,
+        lost=lost,
+        expected=None if lost is None else max(lost + packets, 0.0),
+        codec=after.codec,
+        transport=after.transport,
+    )
+
+
+def grown(before: float | None, after: float | None) -> float | None:
+    """after - before, None where either is unknown or the counter went back."""
+    if before is None or after is None or after < before:
+        return None
+    return after - before
+
+
+def lost_between(
+    before: Row, after: Row, packets: float, rate: float, seconds: float
+) -> float | None:
+    """Packets lost between two rows of an incoming stream; None: unknown, or over TCP.
+
+    Negative when late packets were counted as lost before (RFC 3550, 6.4.1, allows it): it takes
+    from the losses of the same interval. More late ones than packets: the counter was reset.
+    """
+    if before.lost is None or after.lost is None or after.transport in OVER_TCP:
+        return None
+    lost = after.lost - before.lost
+    if lost >= -packets:
+        return lost
+    return delta(before.lost, after.lost, rate=rate, seconds=seconds)
+
+
+def flows(chain: Sequence[tuple[int, Row]], limit_ms: int) -> list[Flow]:
+    """Differences along one stream's unbroken chain of (time, row).
+
+    Time in which no packet came counts (with 0 bit/s) if the stream went on within `limit_ms`, and
+    is no part of the stream otherwise: it was stopped.
+    """
+    found: list[Flow] = []
+    silent: list[Flow] = []
+    rates = Rates()
+    for (start_ms, before), (end_ms, after) in itertools.pairwise(chain):
+        piece = flow(before, after, start_ms, end_ms, rates) if end_ms > start_ms else None
+        if piece is None:
+            silent, rates = [], Rates()
+        elif not piece.packets and not piece.bits:
+            silent.append(piece)
+        else:
+            if silent and silent[-1].end_ms - silent[0].start_ms <= limit_ms:
+                found += silent
+            silent = []
+            found.append(piece)
+    return found
+
+
+class Point(Struct, gc=False):
+    """One distinct report of the far end, with what had been sent when it came (net of RTX)."""
+
+    at_ms: float
+    sent: float
+    remote: Remote
+    video: bool
+    transport: str
+
+
+def points(chain: Sequence[tuple[int, Row]]) -> list[list[Point]]:
+    """The distinct reports of the far end along a chain, in runs that a reset does not interrupt.
+
+    What had been sent by then is interpolated between the two snapshots around the report.
+    """
+    runs: list[list[Point]] = [[]]
+    last: Remote | None = None
+    for index, (at_ms, row) in enumerate(chain):
+        remote = row.remote
+        sent = row.packets - row.retransmitted
+        earlier = chain[index - 1] if index else None
+        if earlier is not None and row.packets < earlier[1].packets:
+            runs.append([])
+        if remote is None or (last is not None and same_report(last, remote)):
+            continue
+        last = remote
+        when = min(remote.at_ms, float(at_ms))
+        if earlier is None:
+            when = float(at_ms)
+        else:
+            start_ms, before = earlier
+            when = max(when, float(start_ms))
+            share = (at_ms - when) / (at_ms - start_ms)
+            sent -= share * max(sent - (before.packets - before.retransmitted), 0.0)
+        runs[-1].append(Point(when, sent, remote, row.kind[0] != "a", row.transport))
+    return runs
+
+
+def same_report(one: Remote, other: Remote) -> bool:
+    """Whether two snapshots show the same report of the far end."""
+    if one.rtt_count != other.rtt_count or one.lost != other.lost:
+        return False
+    return abs(one.at_ms - other.at_ms) < 1.0 or (
+        one.received == other.received
+        and one.jitter_ms == other.jitter_ms
+        and one.rtt_s == other.rtt_s
+    )
+
+
+def heard(runs: Iterable[Sequence[Point]], limit_ms: int) -> list[Heard]:
+    """Losses and jitter that the far end reported, over the spans its reports cover.
+
+    With its own count of packets received (Firefox, aiortc): dLost / (dLost + dReceived). Without
+    (Chromium): dLost / dSent. In Chromium's video dSent holds padding sent as RTX, which no
+    counter tells apart, so that this is an estimate (too low by up to a third).
+    """
+    found: list[Heard] = []
+    for run in runs:
+        for before, after in itertools.pairwise(run):
+            if not 0 < after.at_ms - before.at_ms <= limit_ms:
+                continue
+            lost, expected, counted = heard_loss(before, after)
+            found.append(
+                Heard(
+                    start_ms=before.at_ms,
+                    end_ms=after.at_ms,
+                    lost=lost,
+                    expected=expected,
+                    jitter_ms=after.remote.jitter_ms,
+                    estimated=after.video and not counted,
+                )
+            )
+    return found
+
+
+def heard_loss(before: Point, after: Point) -> tuple[float | None, float | None, bool]:
+    """(lost, expected, whether the far end counted what it received) between two reports."""
+    if before.remote.lost is None or after.remote.lost is None or after.transport in OVER_TCP:
+        return None, None, False
+    lost = after.remote.lost - before.remote.lost
+    received = grown(before.remote.received, after.remote.received)
+    if received is not None:
+        return lost, max(lost + received, 0.0), True
+    sent = after.sent - before.sent
+    if lost < -max(sent, 0.0):
+        return None, None, False
+    return lost, max(sent, 0.0), False
+
+
+def trips(runs: Iterable[Sequence[Point]], limit_ms: int) -> list[Trip]:
+    """Round trips from RTCP: the mean of what was measured between two reports, else the last."""
+    found: list[Trip] = []
+    for run in runs:
+        for before, after in itertools.pairwise(run):
+            rtt_ms = rtcp_rtt_ms(before.remote, after.remote)
+            if rtt_ms and 0 < after.at_ms - before.at_ms <= limit_ms:
+                found.append(Trip(before.at_ms, after.at_ms, rtt_ms))
+    return found
+
+
+def rtcp_rtt_ms(before: Remote, after: Remote) -> float | None:
+    """d totalRoundTripTime / d roundTripTimeMeasurements, or roundTripTime without the two."""
+    total = grown(before.rtt_total_s, after.rtt_total_s)
+    count = grown(before.rtt_count, after.rtt_count)
+    if total is not None and count is not None:
+        return 1000 * total / count if count else None
+    return 1000 * after.rtt_s if after.rtt_s is not None else None
+
+
+def stun_trips(chain: Sequence[Snapshot], limit_ms: int) -> list[Trip]:
+    """Round trips from connectivity checks of one connection (totalRoundTripTime is in s)."""
+    found: list[Trip] = []
+    known: Snapshot | None = None
+    for snapshot in chain:
+        if snapshot.stun is None:
+            continue
+        if known is not None and known.stun is not None and known.stun.pair == snapshot.stun.pair:
+            count = snapshot.stun.count - known.stun.count
+            total = snapshot.stun.total_s - known.stun.total_s
+            if count == 0:
+                continue
+            span_ms = snapshot.at_ms - known.at_ms
+            if count > 0 and total > 0 and 0 < span_ms <= limit_ms:
+                found.append(Trip(known.at_ms, snapshot.at_ms, 1000 * total / count))
+        known = snapshot
+    return found

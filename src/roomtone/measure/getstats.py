@@ -1,0 +1,257 @@
+"""A raw getStats() report -> a `Snapshot`: who belongs to whom, which unit, which kind of stream.
+
+Fields and links are those of W3C webrtc-stats; what Chromium, Firefox and aiortc do otherwise is
+said where it is handled.
+"""
+
+from collections.abc import Iterable, Mapping
+from typing import Final
+
+from msgspec import Struct
+
+from roomtone.measure.codecs import codec_label, transport_label
+from roomtone.measure.report import Entry, Report
+from roomtone.measure.snapshot import Remote, Row, Snapshot, Stun
+from roomtone.model import StreamKind, epoch_ms
+
+ROWS_MAX: Final = 200
+"""RTP streams of one report that are measured: the first so many."""
+JITTER_S_MAX: Final = 10.0
+REPORT_AGE_MS_MAX: Final = 60_000.0
+NETWORK_TYPES: Final = frozenset({"wifi", "cellular", "ethernet"})
+AIORTC_PREFIXES: Final = {
+    "outbound-rtp_": "remote-inbound-rtp_",
+    "inbound-rtp_": "remote-outbound-rtp_",
+}
+
+
+class Index(Struct):
+    """A report's entries by id, and by type what has to be looked for."""
+
+    by_id: dict[str, Entry]
+    rtp: list[Entry]
+    remotes: list[Entry]
+    sources: list[Entry]
+    pairs: list[Entry]
+    transports: list[Entry]
+
+
+def index(report: Report) -> Index:
+    """Sort the entries; an entry of an object without an `id` has its key for one."""
+    stats = report.stats
+    pairs: Iterable[tuple[str, Entry]] = (
+        stats.items() if isinstance(stats, dict) else ((e.id or "", e) for e in stats)
+    )
+    found = Index({}, [], [], [], [], [])
+    boxes = {
+        "inbound-rtp": found.rtp, "outbound-rtp": found.rtp,
+        "remote-inbound-rtp": found.remotes, "remote-outbound-rtp": found.remotes,
+        "media-source": found.sources, "candidate-pair": found.pairs,
+        "transport": found.transports,
+    }  # fmt: skip
+    for name, entry in pairs:
+        found.by_id[entry.id or name] = entry
+        if (box := boxes.get(entry.type or "")) is not None:
+            box.append(entry)
+    return found
+
+
+def snapshot(report: Report) -> Snapshot:
+    """The normalised counters of one report.
+
+    Streams that have not carried a packet yet are left out: they have not begun.
+    """
+    found = index(report)
+    rows = [
+        row
+        for entry in found.rtp
+        if entry.ssrc is not None and (row := row_of(entry, found, report)) is not None
+    ]
+    pair = selected_pair(found, None)
+    local = found.by_id.get(pair.local_candidate_id or "") if pair else None
+    return Snapshot(
+        at_ms=round(report.timestamp),
+        rows=rows[:ROWS_MAX],
+        stun=stun_of(pair),
+        network_type=network_type(local),
+        local_ip=local_ip(local),
+    )
+
+
+def row_of(entry: Entry, found: Index, report: Report) -> Row | None:
+    """One RTP stream's counters, or None where there is nothing to count."""
+    kind = stream_kind(entry, found, report.roles)
+    incoming = entry.type == "inbound-rtp"
+    packets = entry.packets_received if incoming else entry.packets_sent
+    if kind is None or not packets:
+        return None
+    codec = found.by_id.get(entry.codec_id or "")
+    again = entry.retransmitted_packets_received if incoming else entry.retransmitted_packets_sent
+    bytes_again = entry.retransmitted_bytes_received if incoming else entry.retransmitted_bytes_sent
+    return Row(
+        kind=kind,
+        ssrc=entry.ssrc or 0,
+        packets=packets,
+        lost=entry.packets_lost if incoming else None,
+        retransmitted=again or 0.0,
+        bytes=entry.bytes_received if incoming else entry.bytes_sent,
+        retransmitted_bytes=bytes_again or 0.0,
+        frames=entry.frames_decoded if incoming else entry.frames_sent,
+        height=entry.frame_height or None,
+        jitter_ms=jitter_ms(entry, codec) if incoming else None,
+        codec=codec_label(codec.mime_type, codec.sdp_fmtp_line or "")
+        if codec is not None and codec.mime_type
+        else "",
+        transport=transport_of(selected_pair(found, entry.transport_id), found),
+        remote=remote_of(entry, codec, found, report.timestamp),
+    )
+
+
+def stream_kind(entry: Entry, found: Index, roles: Mapping[str, str]) -> StreamKind | None:
+    """Which of the six kinds: by media kind, then by what the page says, then by contentType.
+
+    Sound that goes with a shared screen counts as audio: the specification has no other place.
+    """
+    media = entry.kind or entry.media_type
+    incoming = entry.type == "inbound-rtp"
+    if media == "audio":
+        return "audioIn" if incoming else "audioOut"
+    if media != "video":
+        return None
+    role = role_of(entry, found, roles) if roles else None
+    if role == "share" or (role != "camera" and entry.content_type == "screenshare"):
+        return "shareIn" if incoming else "shareOut"
+    return "videoIn" if incoming else "videoOut"
+
+
+def role_of(entry: Entry, found: Index, roles: Mapping[str, str]) -> str | None:
+    """The page's word on a track: by the track's id, its media source's, or the m-line's mid."""
+    source = found.by_id.get(entry.media_source_id or "")
+    tracks = (entry.track_identifier, source and source.track_identifier, entry.track_id, entry.mid)
+    return next((roles[name] for name in tracks if name and name in roles), None)
+
+
+def remote_of(
+    entry: Entry, codec: Entry | None, found: Index, timestamp_ms: float
+) -> Remote | None:
+    """The far end's report on a stream, or None. `codec` gives the clock rate."""
+    remote = linked(entry, found)
+    if remote is None:
+        return None
+    incoming = entry.type == "inbound-rtp"
+    return Remote(
+        at_ms=timestamp_ms - age_ms(entry, remote),
+        lost=None if incoming else remote.packets_lost,
+        received=None if incoming else remote.packets_received,
+        jitter_ms=None if incoming else jitter_ms(remote, codec),
+        rtt_s=remote.round_trip_time,
+        rtt_total_s=remote.total_round_trip_time,
+        rtt_count=remote.round_trip_time_measurements,
+    )
+
+
+def linked(entry: Entry, found: Index) -> Entry | None:
+    """The remote-* entry of an RTP entry: by remoteId, localId or SSRC.
+
+    aiortc has neither link and names the reporter's SSRC: there the ids share their ending.
+    """
+    wanted = "remote-inbound-rtp" if entry.type == "outbound-rtp" else "remote-outbound-rtp"
+    named = found.by_id.get(entry.remote_id or "")
+    if named is not None and named.type == wanted:
+        return named
+    for ours, theirs in AIORTC_PREFIXES.items():
+        if entry.id and entry.id.startswith(ours):
+            return found.by_id.get(theirs + entry.id[len(ours) :])
+    return next(
+        (
+            remote
+            for remote in found.remotes
+            if remote.type == wanted
+            and (remote.local_id == entry.id if remote.local_id else remote.ssrc == entry.ssrc)
+        ),
+        None,
+    )
+
+
+def age_ms(entry: Entry, remote: Entry) -> float:
+    """How long before the report the far end's word arrived; 0 when the clocks do not tell."""
+    now, then = clock_ms(entry.timestamp), clock_ms(remote.timestamp)
+    if now is None or then is None:
+        return 0.0
+    return min(max(now - then, 0.0), REPORT_AGE_MS_MAX)
+
+
+def clock_ms(timestamp: float | str | None) -> float | None:
+    """An entry's timestamp in ms: a number, or aiortc's ISO 8601 text. None, or 0, is unknown."""
+    if isinstance(timestamp, str):
+        try:
+            return epoch_ms(timestamp)
+        except ValueError:
+            return None
+    return timestamp or None
+
+
+def jitter_ms(entry: Entry, codec: Entry | None) -> float | None:
+    """Jitter in ms. webrtc-stats has it in seconds, aiortc in units of the RTP clock.
+
+    A whole number of 1 or more is taken for clock units (RFC 3550, 6.4.1): nobody writes whole
+    seconds of jitter. Without a known clock rate it is unknown.
+    """
+    value = entry.jitter
+    if value is None:
+        return None
+    if isinstance(value, int) and value >= 1:
+        rate = codec.clock_rate if codec is not None else None
+        return 1000.0 * value / rate if rate else None
+    return 1000.0 * value if value < JITTER_S_MAX else None
+
+
+def selected_pair(found: Index, transport_id: str | None) -> Entry | None:
+    """The candidate pair in use: the transport's, else one that says so itself (Firefox)."""
+    transport = found.by_id.get(transport_id or "")
+    if transport is None and found.transports:
+        transport = found.transports[0]
+    named = found.by_id.get((transport.selected_candidate_pair_id if transport else None) or "")
+    if named is not None:
+        return named
+    chosen = [pair for pair in found.pairs if pair.selected] or [
+        pair for pair in found.pairs if pair.nominated and pair.state == "succeeded"
+    ]
+    return max(chosen, key=lambda pair: pair.bytes_sent or 0.0, default=None)
+
+
+def transport_of(pair: Entry | None, found: Index) -> str:
+    """UDP, TCP or TLS of the pair's local candidate; "" when unknown."""
+    local = found.by_id.get(pair.local_candidate_id or "") if pair else None
+    if local is None:
+        return ""
+    return transport_label(
+        local.protocol or "", local.relay_protocol or "", local.candidate_type or ""
+    )
+
+
+def stun_of(pair: Entry | None) -> Stun | None:
+    """Connectivity checks of the pair in use (webrtc-stats, RTCIceCandidatePairStats)."""
+    if pair is None or pair.total_round_trip_time is None or not pair.responses_received:
+        return None
+    return Stun(pair.id or "", pair.total_round_trip_time, pair.responses_received)
+
+
+def network_type(local: Entry | None) -> str:
+    """The specification's networkType, where the browser tells (Chromium does)."""
+    named = (local.network_type or "").lower() if local is not None else ""
+    return named if named in NETWORK_TYPES else ""
+
+
+def local_ip(local: Entry | None) -> str:
+    """The address of this end's own interface; "" when it is hidden or only a mapped one is known.
+
+    Of a reflexive or relayed candidate it is the base (`relatedAddress`), not the address itself.
+    """
+    if local is None:
+        return ""
+    host = local.candidate_type == "host"
+    address = (local.address or local.ip) if host else local.related_address
+    if not address or address.endswith(".local") or address in ("0.0.0.0", "::"):  # noqa: S104
+        return ""
+    return address
