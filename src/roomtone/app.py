@@ -41,12 +41,15 @@ def create_app(
     *,
     now_ms: Callable[[], int] = wall_clock_ms,
     background: Sequence[Background] = (),
-) -> ASGIApp:
+    upkeep: bool = True,
+) -> Observed:
     """The ASGI application. Without a store it opens `settings.data`, and closes it at the end.
 
-    Each of `background` runs beside the server for as long as it lives.
+    Each of `background` runs beside the server for as long as it lives. Without `upkeep` nothing
+    is sealed or removed unless the caller sees to it.
     """
     own_store = store is None
+    running = (_keep_up, *background) if upkeep else tuple(background)
     metrics = Metrics()
     kept = store or open_store(settings.data)
     services = Services(
@@ -62,7 +65,7 @@ def create_app(
     @contextlib.asynccontextmanager
     async def lifespan(_app: Starlette) -> AsyncIterator[None]:
         services.writer.start()
-        tasks = [asyncio.create_task(run(services)) for run in (_keep_up, *background)]
+        tasks = [asyncio.create_task(run(services)) for run in running]
         yield
         for task in tasks:
             task.cancel()
@@ -73,7 +76,7 @@ def create_app(
 
     starlette = Starlette(routes=_routes(settings), lifespan=lifespan)
     starlette.state.services = services
-    return Observed(starlette, metrics=metrics)
+    return Observed(starlette, services)
 
 
 def _routes(settings: Settings) -> list[BaseRoute]:

@@ -13,7 +13,7 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from roomtone.api.wire import error_response, new_tracking_id
 from roomtone.errors import RoomtoneError
-from roomtone.metrics import Metrics
+from roomtone.services import Services
 
 access_log: Final = logging.getLogger("roomtone.access")
 log: Final = logging.getLogger("roomtone")
@@ -49,9 +49,10 @@ def log_to_stderr(level: int = logging.INFO) -> None:
 class Observed:
     """ASGI middleware around the whole application; the one place that catches everything."""
 
-    def __init__(self, app: ASGIApp, *, metrics: Metrics) -> None:
+    def __init__(self, app: ASGIApp, services: Services) -> None:
         self._app = app
-        self._metrics = metrics
+        self._metrics = services.metrics
+        self.services = services
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Answer, whatever happens inside."""
