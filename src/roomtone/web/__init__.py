@@ -1,0 +1,1 @@
+"""The pages of Roomtone and the collector that other pages import."""
