@@ -80,7 +80,7 @@ class Settings:
 Network = IPv4Network | IPv6Network
 
 VARIABLE_PREFIX: Final = "ROOMTONE_"
-CLIENT_VARIABLES: Final = ("ROOMTONE_CONFIG", "ROOMTONE_TOKEN", "ROOMTONE_URL", "ROOMTONE_ORG")
+CLIENT_VARIABLES: Final = ("ROOMTONE_CONFIG", "ROOMTONE_TOKEN")
 """Variables of the command line that are no settings of a server."""
 
 FILE_BYTES_MAX: Final = 1024 * 1024

@@ -106,7 +106,7 @@ def meeting(
 ) -> SimulatedMeeting:
     """One meeting. `index` chooses the title and the troubles; all of it is chance by the seed."""
     assert participants > 0
-    rng = Random(f"roomtone/{seed}/{index}/{start_ms}")
+    rng = Random(f"roomtone/{seed}/{index}/{start_ms}/{interval_s}")
     stage = _stage(rng, index, participants, minutes, start_ms, interval_s)
     host = stage.people[0]
     news = MeetingNews(

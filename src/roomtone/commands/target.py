@@ -1,0 +1,265 @@
+"""The store a command works on: its folder (also while a server runs), or a server over HTTP."""
+
+import os
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from time import monotonic
+from typing import Annotated, Final, Protocol, TypeVar
+
+import msgspec
+from cyclopts import Parameter
+from msgspec import Struct
+
+from roomtone.client import Client, Refused
+from roomtone.commands.terminal import now_ms
+from roomtone.errors import Conflict, Gone, Invalid, NotFound, RoomtoneError
+from roomtone.model import MediaSession, iso_ms
+from roomtone.store import MeetingQuery, Store, open_store
+
+PAGE_SESSIONS: Final = 100
+PAGE_MEETINGS: Final = 100
+PURGE_BATCH: Final = 100
+READ_S_MAX: Final = 300.0
+BODY_BYTES_MAX: Final = 4 * 1024 * 1024
+"""What is posted at once; half of what a server takes by default."""
+
+T = TypeVar("T")
+Bad = tuple[int, str]
+"""The index of an item that was not taken, and why."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Where:
+    """Either --data and --org (the store itself), or --url and --token (a server)."""
+
+    data: Path | None = None
+    """Folder of the store; also while a server uses it. ROOMTONE_DATA when --url is not given."""
+
+    org: str = ""
+    """Organisation, with --data."""
+
+    url: str = ""
+    """Address of a server, as in http://127.0.0.1:8080."""
+
+    token: Annotated[str, Parameter(env_var="ROOMTONE_TOKEN")] = ""
+    """Bearer token, with --url."""
+
+
+WhereFlags = Annotated[Where, Parameter(name="*", negative_none=(), show_default=False)]
+
+
+class Target(Protocol):
+    """What import, export, erase, purge and backup need of a store near or far."""
+
+    def put(self, sessions: Sequence[MediaSession]) -> list[Bad]:
+        """Merge sessions; return those that contradict what is there. The others are durable."""
+
+    def meetings(self, *, from_ms: int, to_ms: int) -> Iterator[str]:
+        """Ids of meetings that started in [from_ms, to_ms)."""
+
+    def sessions(self, meeting: str) -> Iterator[MediaSession]:
+        """Every session of a meeting; NotFound when it is unknown, Gone when it was removed."""
+
+    def erase(self, email: str) -> int:
+        """Forget a person; return how many sessions and meetings were changed."""
+
+    def purge(self, *, before_ms: int) -> int:
+        """Remove meetings that ended before a time; return how many."""
+
+    def backup(self, file: Path, *, progress: Callable[[float], None]) -> None:
+        """Write a copy to a file that must not exist; progress gets 0..1."""
+
+
+@contextmanager
+def opened(where: Where) -> Iterator[Target]:
+    """The target that the flags name, closed afterwards."""
+    if where.url and (where.data or where.org):
+        raise Invalid("give --url and --token, or --data and --org, not both")
+    if where.url:
+        if not where.token:
+            raise Invalid("--url needs --token, or ROOMTONE_TOKEN")
+        with Client(where.url, token=where.token) as client:
+            yield ServerTarget(client)
+        return
+    if not where.org:
+        raise Invalid("say where: --data DIR --org ORG, or --url URL --token TOKEN")
+    with store_at(where.data) as store:
+        yield StoreTarget(store, where.org)
+
+
+@contextmanager
+def store_at(data: Path | None, *, create: bool = False) -> Iterator[Store]:
+    """The store in a folder (by default that of ROOMTONE_DATA); the folder must be there."""
+    text = os.environ.get("ROOMTONE_DATA", "") if data is None else str(data)
+    if not text:
+        raise Invalid("--data is missing: the folder of the store")
+    if not create and not Path(text).is_dir():
+        raise Invalid(f"--data is {text}, which is no folder")
+    store = open_store(text)
+    try:
+        yield store
+    finally:
+        store.close()
+
+
+class StoreTarget:
+    """The store's own files, one organisation."""
+
+    def __init__(self, store: Store, org: str) -> None:
+        self._store = store
+        self._org = org
+
+    def put(self, sessions: Sequence[MediaSession]) -> list[Bad]:
+        """One commit; a session that contradicts is left out of it."""
+        bad: list[Bad] = []
+        with self._store.transaction():
+            for index, session in enumerate(sessions):
+                try:
+                    with self._store.transaction():
+                        self._store.put_session(self._org, session, now_ms())
+                except (Conflict, Gone) as error:
+                    bad.append((index, error.message))
+        return bad
+
+    def meetings(self, *, from_ms: int, to_ms: int) -> Iterator[str]:
+        """All pages are read first, so that meetings that come meanwhile shift nothing."""
+        found: list[str] = []
+        while True:
+            query = MeetingQuery(
+                from_ms=from_ms, to_ms=to_ms, offset=len(found), limit=PAGE_MEETINGS
+            )
+            page = self._store.meetings(self._org, query, deadline=monotonic() + READ_S_MAX)
+            found += [meeting.id for meeting in page]
+            if len(page) < PAGE_MEETINGS:
+                return iter(dict.fromkeys(found))
+
+    def sessions(self, meeting: str) -> Iterator[MediaSession]:
+        """Page after page."""
+        if self._store.meeting(self._org, meeting) is None:
+            raise NotFound(f"meeting {meeting} is not known in organisation {self._org}")
+        offset = 0
+        while page := self._store.sessions(
+            self._org,
+            meeting,
+            offset=offset,
+            limit=PAGE_SESSIONS,
+            deadline=monotonic() + READ_S_MAX,
+        ):
+            yield from page
+            offset += len(page)
+
+    def erase(self, email: str) -> int:
+        """In one commit."""
+        with self._store.transaction():
+            return self._store.erase(self._org, email)
+
+    def purge(self, *, before_ms: int) -> int:
+        """In short commits, so that a running server gets its turn."""
+        removed = 0
+        while True:
+            with self._store.transaction():
+                batch = self._store.purge(self._org, before_ms=before_ms, limit=PURGE_BATCH)
+            removed += batch
+            if batch < PURGE_BATCH:
+                return removed
+
+    def backup(self, file: Path, *, progress: Callable[[float], None]) -> None:
+        """The store's own copy, of this organisation."""
+        self._store.backup(file, org=self._org, progress=progress)
+
+
+class _Erased(Struct):
+    changed: int
+
+
+class _Purged(Struct):
+    meetings: int
+
+
+class ServerTarget:
+    """A server over HTTP; the token says which organisation."""
+
+    def __init__(self, client: Client) -> None:
+        self._client = client
+
+    def put(self, sessions: Sequence[MediaSession]) -> list[Bad]:
+        """In bodies that a server takes; a body that is refused is sent again item by item."""
+        bad: list[Bad] = []
+        start = 0
+        for body in bodies(sessions):
+            count = len(body)
+            bad += [(start + index, why) for index, why in self._post(body)]
+            start += count
+        return bad
+
+    def _post(self, items: list[bytes]) -> list[Bad]:
+        try:
+            self._client.post("/v1/meeting/qualities", _body(items))
+        except Refused as error:
+            if error.status not in {400, 409, 410, 413}:
+                raise
+            if len(items) == 1:
+                return [(0, error.message)]
+            return [(at, why) for at, item in enumerate(items) for _, why in self._post([item])]
+        return []
+
+    def meetings(self, *, from_ms: int, to_ms: int) -> Iterator[str]:
+        """GET /v1/meetings."""
+        params: dict[str, str | int] = {
+            "meetingType": "meeting",
+            "from": iso_ms(from_ms),
+            "to": iso_ms(to_ms),
+            "max": PAGE_MEETINGS,
+        }
+        found = [
+            msgspec.json.decode(item)["id"] for item in self._client.items("/v1/meetings", params)
+        ]
+        return iter(dict.fromkeys(found))
+
+    def sessions(self, meeting: str) -> Iterator[MediaSession]:
+        """GET /v1/meeting/qualities."""
+        params: dict[str, str | int] = {"meetingId": meeting, "max": PAGE_SESSIONS}
+        for item in self._client.items("/v1/meeting/qualities", params):
+            yield msgspec.json.decode(item, type=MediaSession)
+
+    def erase(self, email: str) -> int:
+        """POST /v1/roomtone/erase."""
+        body = msgspec.json.encode({"email": email})
+        return _answer(self._client.post("/v1/roomtone/erase", body), _Erased).changed
+
+    def purge(self, *, before_ms: int) -> int:
+        """POST /v1/roomtone/purge."""
+        body = msgspec.json.encode({"before": iso_ms(before_ms)})
+        return _answer(self._client.post("/v1/roomtone/purge", body), _Purged).meetings
+
+    def backup(self, file: Path, *, progress: Callable[[float], None]) -> None:
+        """GET /v1/roomtone/backup."""
+        self._client.download("/v1/roomtone/backup", file, progress=progress)
+
+
+def _answer(body: bytes, shape: type[T]) -> T:
+    try:
+        return msgspec.json.decode(body, type=shape)
+    except msgspec.DecodeError:
+        raise RoomtoneError("the server's answer is not one of Roomtone") from None
+
+
+def bodies(sessions: Sequence[MediaSession]) -> Iterator[list[bytes]]:
+    """Sessions as JSON, together as long as a body may hold them."""
+    items: list[bytes] = []
+    length = 0
+    for session in sessions:
+        item = msgspec.json.encode(session)
+        if items and length + len(item) > BODY_BYTES_MAX:
+            yield items
+            items, length = [], 0
+        items.append(item)
+        length += len(item)
+    if items:
+        yield items
+
+
+def _body(items: Sequence[bytes]) -> bytes:
+    return b'{"items":[' + b",".join(items) + b"]}"
