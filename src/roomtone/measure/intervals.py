@@ -2,9 +2,9 @@
 
 A span gives each interval its share in proportion to time. Loss is the ratio of sums; bit rate and
 frame rate are sums over covered time; latency and jitter are time-weighted means. A value needs
-half of its interval covered. Several streams of one kind (an SFU's many videos, simulcast) are folded
-into one: loss and bit rate of all together, height and frame rate of the tallest, jitter weighted
-by packets.
+half of its interval covered. Several streams of one kind (an SFU's many videos, simulcast) are
+folded into one: loss and bit rate of all together, height and frame rate of the tallest, jitter
+weighted by packets.
 """
 
 from collections.abc import Iterable, Iterator
@@ -41,6 +41,13 @@ class Grid(Struct, gc=False):
     def start_ms(self, number: int) -> int:
         """When an interval starts, in whole ms."""
         return round(self.origin_ms + number * self.size_ms)
+
+    def narrowed(self, numbers: range) -> "Grid":
+        """The grid cut further, to intervals `numbers`."""
+        low_ms = self.origin_ms + numbers.start * self.size_ms
+        high_ms = self.origin_ms + numbers.stop * self.size_ms
+        low_ms, high_ms = max(self.low_ms, low_ms), min(self.high_ms, high_ms)
+        return Grid(self.origin_ms, self.size_ms, low_ms, high_ms)
 
     def shares(self, start_ms: float, end_ms: float) -> Iterator[tuple[int, float, float]]:
         """(number, start, end) of each part that a span has in an interval."""
@@ -179,7 +186,7 @@ def covered_ms(spans: list[tuple[float, float]]) -> float:
     return total
 
 
-def runs(lane: Lane, limit_ms: float) -> list[tuple[float, float]]:
+def spans(lane: Lane, limit_ms: float) -> list[tuple[float, float]]:
     """The spans in which a kind of stream flowed, holes up to `limit_ms` bridged."""
     found: list[tuple[float, float]] = []
     for low, high in sorted((flow.start_ms, flow.end_ms) for _, flow in lane.flows):
@@ -190,17 +197,18 @@ def runs(lane: Lane, limit_ms: float) -> list[tuple[float, float]]:
     return found
 
 
-def samples(lane: Lane, grid: Grid) -> dict[int, Sample]:
-    """A sample for each interval of the grid that anything is known of."""
+def samples(lane: Lane, grid: Grid, numbers: range) -> dict[int, Sample]:
+    """A sample for each of the intervals `numbers` in which anything flowed."""
     cells: dict[int, Cell] = {}
+    reach = grid.narrowed(numbers)
     for key, flow in lane.flows:
-        for number, low, high in grid.shares(flow.start_ms, flow.end_ms):
+        for number, low, high in reach.shares(flow.start_ms, flow.end_ms):
             cells.setdefault(number, Cell()).add_flow(key, flow, low, high)
     for key, heard in lane.heard:
-        for number, low, high in grid.shares(heard.start_ms, heard.end_ms):
+        for number, low, high in reach.shares(heard.start_ms, heard.end_ms):
             if number in cells:
                 cells[number].add_heard(key, heard, low, high)
-    add_trips(cells, lane, grid)
+    add_trips(cells, lane, reach)
     return {number: sample(cell, grid.size_ms) for number, cell in cells.items()}
 
 

@@ -1,0 +1,146 @@
+"""Runs of samples: where a stream began and stopped, on which grid its intervals lie, and the
+entries (`model.Stream`) that come of it.
+"""
+
+import bisect
+import itertools
+from collections.abc import Iterator
+from typing import Final
+
+from roomtone.measure.counters import Flow, Key
+from roomtone.measure.intervals import EMPTY, Grid, Lane, Sample, spans
+from roomtone.measure.state import Run, State
+from roomtone.model import COLUMNS, Stream, StreamKind, iso_ms
+
+RUNS_MAX: Final = 16
+"""Runs of one kind that a state remembers."""
+
+
+def legs_of(known: State, kind: StreamKind, lane: Lane, limit_ms: int) -> list[Run]:
+    """The time in which a kind flowed, in legs of one phase each, in order.
+
+    A leg keeps the phase of the run that was told of it. A new run's intervals start with it where
+    its beginning was seen. Where reports are missing before it, it takes the phase of the run
+    before: they may still come, and fill the gap. Late reports that close a gap can make runs of
+    different phase meet: there the span is cut.
+    """
+    told = known.runs.get(kind, [])
+    legs: list[Run] = []
+    for low_ms, high_ms in spans(lane, limit_ms):
+        mine = [run for run in told if run.start_ms <= high_ms and run.end_ms >= low_ms]
+        if mine:
+            starts = [low_ms, *(max(run.start_ms, low_ms) for run in mine[1:]), high_ms]
+            for run, (start_ms, end_ms) in zip(mine, itertools.pairwise(starts), strict=True):
+                legs.append(Run(run.origin_ms, start_ms, end_ms))
+            continue
+        earlier = legs[-1:] or [run for run in told if run.end_ms < low_ms][-1:]
+        if earlier and not beginning_seen(known, lane.flows, low_ms, limit_ms):
+            legs.append(Run(earlier[0].origin_ms, low_ms, high_ms))
+        else:
+            legs.append(Run(round(low_ms), low_ms, high_ms))
+    return legs
+
+
+def in_phase(legs: list[Run], size_ms: float) -> Iterator[list[Run]]:
+    """Neighbouring legs whose intervals fall on the same grid: they can share an interval."""
+    group: list[Run] = []
+    for leg in legs:
+        if group and (leg.origin_ms - group[0].origin_ms) % size_ms:
+            yield group
+            group = []
+        group.append(leg)
+    if group:
+        yield group
+
+
+def touched_numbers(grid: Grid, touched: tuple[float, float], kept_ms: int) -> range:
+    """The intervals of a grid that touched time falls in, but for those that are final."""
+    low_ms, high_ms = max(touched[0], grid.low_ms), min(touched[1], grid.high_ms)
+    if low_ms > high_ms:
+        return range(0)
+    first = grid.first(low_ms)
+    if grid.start_ms(first) < kept_ms:
+        first = grid.first(kept_ms) + 1
+    return range(first, grid.first(high_ms) + 1)
+
+
+def beginning_seen(
+    known: State, flows: list[tuple[Key, Flow]], low_ms: float, limit_ms: int
+) -> bool:
+    """Whether the connection that begins a run was watched just before, or is new itself."""
+    for key, flow in flows:
+        if flow.start_ms == low_ms:
+            shots = known.connections[key[0]]
+            place = bisect.bisect_left(shots, low_ms, key=lambda shot: shot.at_ms)
+            return place == 0 or low_ms - shots[place - 1].at_ms <= limit_ms
+    return False
+
+
+def keep_runs(known: State, kind: StreamKind, legs: list[Run]) -> None:
+    """Remember the legs whose samples were told, in the place of what was known of them."""
+    others: list[Run] = []
+    for run in known.runs.get(kind, []):
+        same = [leg for leg in legs if run.start_ms <= leg.end_ms and run.end_ms >= leg.start_ms]
+        if not same:
+            others.append(run)
+        elif run.start_ms < same[0].start_ms:
+            same[0].start_ms = run.start_ms
+    known.runs[kind] = sorted([*others, *legs], key=lambda run: run.start_ms)[-RUNS_MAX:]
+
+
+def entries(found: dict[int, Sample], grid: Grid, legs: list[Run], numbers: range) -> list[Stream]:
+    """Samples as entries: unbroken, of one codec and transport each, no empty ends.
+
+    An interval without any value is kept (as nulls) inside a run, and ends the entry in a gap.
+    """
+    groups: list[list[int]] = [[]]
+    labels: tuple[str, str] | None = None
+    for number in numbers:
+        sample = found.get(number, EMPTY)
+        known = sample.known()
+        if not in_run(grid, legs, number):
+            groups.append([])
+            labels = None
+        elif known and labels not in (None, (sample.codec, sample.transport)):
+            groups.append([number])
+        elif known or groups[-1] or in_run(grid, legs, number - 1):
+            groups[-1].append(number)
+        labels = (sample.codec, sample.transport) if known else labels
+    trimmed = (trim(found, group) for group in groups)
+    return [entry(found, grid, group) for group in trimmed if group]
+
+
+def trim(found: dict[int, Sample], numbers: list[int]) -> list[int]:
+    """Without the unknown intervals at the end: a later report may still fill them."""
+    while numbers and not found.get(numbers[-1], EMPTY).known():
+        numbers = numbers[:-1]
+    return numbers
+
+
+def in_run(grid: Grid, legs: list[Run], number: int) -> bool:
+    """Whether any part of an interval lies in a run."""
+    low_ms, high_ms = grid.start_ms(number), grid.start_ms(number + 1)
+    return any(leg.start_ms < high_ms and leg.end_ms > low_ms for leg in legs)
+
+
+def entry(found: dict[int, Sample], grid: Grid, numbers: list[int]) -> Stream:
+    """Consecutive intervals as an entry; a column that nobody measured is []."""
+    columns: dict[str, list[int | float | None]] = {}
+    for column in COLUMNS:
+        values = [found.get(number, EMPTY).values.get(column) for number in numbers]
+        columns[column] = values if any(value is not None for value in values) else []
+    last = found[numbers[-1]]
+    size_s = grid.size_ms / 1000
+    return Stream(
+        samplingInterval=int(size_s) if size_s.is_integer() else size_s,
+        startTime=iso_ms(grid.start_ms(numbers[0])),
+        endTime=iso_ms(round(min(grid.start_ms(numbers[-1] + 1), grid.high_ms))),
+        packetLoss=columns["packetLoss"],
+        latency=columns["latency"],
+        resolutionHeight=columns["resolutionHeight"],
+        frameRate=columns["frameRate"],
+        mediaBitRate=columns["mediaBitRate"],
+        codec=last.codec,
+        jitter=columns["jitter"],
+        transportType=last.transport,
+    )
