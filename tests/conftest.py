@@ -50,9 +50,7 @@ class Clock:
         self.now_ms += round(s * 1000)
 
 
-def add_token(
-    store: Store, *scopes: str, org: str = "acme", now_ms: int = 0, **more: Any
-) -> str:
+def add_token(store: Store, *scopes: str, org: str = "acme", now_ms: int = 0, **more: Any) -> str:
     """A token with these scopes (default: all), put straight into the store."""
     token = new_token()
     with store.transaction():
@@ -130,13 +128,13 @@ def make_api(tmp_path: Path) -> Iterator[Callable[..., Api]]:
     opened: list[tuple[TestClient, Store]] = []
 
     def make(**settings: Any) -> Api:
-        chosen = Settings(data=tmp_path / f"data{len(opened)}", **settings)
+        chosen = Settings(**({"data": tmp_path / f"data{len(opened)}"} | settings))
         store, clock = open_store(chosen.data), Clock()
         app = create_app(chosen, store, now_ms=clock, upkeep=False)
         client = TestClient(app, raise_server_exceptions=False)
         client.__enter__()
         opened.append((client, store))
-        return Api(client, app.services, store, clock, chosen)
+        return Api(client, app.state.services, store, clock, chosen)
 
     yield make
     for client, store in opened:

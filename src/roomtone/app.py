@@ -9,9 +9,8 @@ from collections.abc import AsyncIterator, Callable, Coroutine, Sequence
 from typing import Any, Final
 
 import uvicorn
-from starlette.applications import Starlette
 from starlette.middleware.cors import CORSMiddleware
-from starlette.routing import BaseRoute
+from starlette.routing import BaseRoute, Router
 from starlette.types import ASGIApp
 
 from roomtone import api
@@ -63,7 +62,7 @@ def create_app(
     )
 
     @contextlib.asynccontextmanager
-    async def lifespan(_app: Starlette) -> AsyncIterator[None]:
+    async def lifespan(_app: Any) -> AsyncIterator[None]:
         services.writer.start()
         tasks = [asyncio.create_task(run(services)) for run in running]
         yield
@@ -74,9 +73,8 @@ def create_app(
         if own_store:
             kept.close()
 
-    starlette = Starlette(routes=_routes(settings), lifespan=lifespan)
-    starlette.state.services = services
-    return Observed(starlette, services)
+    router = Router(_routes(settings), redirect_slashes=False, lifespan=lifespan)
+    return Observed(router, services)
 
 
 def _routes(settings: Settings) -> list[BaseRoute]:

@@ -9,6 +9,7 @@ from typing import Any, Final
 
 import msgspec
 from prometheus_client import Counter
+from starlette.datastructures import State
 from starlette.exceptions import HTTPException
 from starlette.responses import Response
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
@@ -59,12 +60,13 @@ class Observed:
     def __init__(self, app: ASGIApp, services: Services) -> None:
         self._app = app
         self._metrics = services.metrics
-        self.services = services
+        self.state = State({"services": services})
         self._counters: dict[tuple[str, str, int], Counter] = {}
         self._access = AccessLines()
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Answer, whatever happens inside."""
+        scope["app"] = self  # where handlers find the services; no further layer is between
         if scope["type"] != "http":
             await self._app(scope, receive, send)
             self._access.flush()
