@@ -10,6 +10,7 @@ from typing import Any, Final
 
 import msgspec
 import zstandard
+from starlette.datastructures import QueryParams
 from starlette.requests import ClientDisconnect, Request
 from starlette.responses import Response
 
@@ -78,9 +79,16 @@ def principal_of(request: Request, *any_scope: str) -> Principal:
 
 def query_of(request: Request) -> Mapping[str, str]:
     """The query's parameters; Invalid when it is too long."""
-    if len(request.scope["query_string"]) > QUERY_BYTES_MAX:
+    query: bytes = request.scope["query_string"]
+    if len(query) > QUERY_BYTES_MAX:
         raise Invalid(f"The query is longer than {QUERY_BYTES_MAX} bytes.")
-    return request.query_params
+    return _parsed_query(query)
+
+
+@lru_cache(maxsize=512)
+def _parsed_query(query: bytes) -> Mapping[str, str]:
+    # Who asks again for the same page sends the same query.
+    return QueryParams(query)
 
 
 def number_parameter(query: Mapping[str, str], name: str, default: int, *, least: int) -> int:
