@@ -272,13 +272,21 @@ def heard_loss(before: Point, after: Point) -> tuple[float | None, float | None,
 
 
 def trips(runs: Iterable[Sequence[Point]], limit_ms: int) -> list[Trip]:
-    """Round trips from RTCP: the mean of what was measured between two reports, else the last."""
+    """Round trips from RTCP: the mean of what was measured between two reports, else the last.
+
+    Reports that brought no new measurement are passed over.
+    """
     found: list[Trip] = []
     for run in runs:
-        for before, after in itertools.pairwise(run):
-            rtt_ms = rtcp_rtt_ms(before.remote, after.remote)
-            if rtt_ms and 0 < after.at_ms - before.at_ms <= limit_ms:
-                found.append(Trip(before.at_ms, after.at_ms, rtt_ms))
+        before: Point | None = None
+        for point in run:
+            if before is not None:
+                if point.remote.rtt_count and point.remote.rtt_count == before.remote.rtt_count:
+                    continue
+                rtt_ms = rtcp_rtt_ms(before.remote, point.remote)
+                if rtt_ms and 0 < point.at_ms - before.at_ms <= limit_ms:
+                    found.append(Trip(before.at_ms, point.at_ms, rtt_ms))
+            before = point
     return found
 
 

@@ -16,17 +16,17 @@ RUNS_MAX: Final = 16
 """Runs of one kind that a state remembers."""
 
 
-def legs_of(known: State, kind: StreamKind, lane: Lane, limit_ms: int) -> list[Run]:
+def legs_of(known: State, kind: StreamKind, lane: Lane, limits: dict[str, int]) -> list[Run]:
     """The time in which a kind flowed, in legs of one phase each, in order.
 
     A leg keeps the phase of the run that was told of it. A new run's intervals start with it where
     its beginning was seen. Where reports are missing before it, it takes the phase of the run
     before: they may still come, and fill the gap. Late reports that close a gap can make runs of
-    different phase meet: there the span is cut.
+    different phase meet: there the span is cut. `limits`: gap_ms of each connection.
     """
     told = known.runs.get(kind, [])
     legs: list[Run] = []
-    for low_ms, high_ms in spans(lane, limit_ms):
+    for low_ms, high_ms in spans(lane, max(limits.values())):
         mine = [run for run in told if run.start_ms <= high_ms and run.end_ms >= low_ms]
         if mine:
             starts = [low_ms, *(max(run.start_ms, low_ms) for run in mine[1:]), high_ms]
@@ -34,7 +34,7 @@ def legs_of(known: State, kind: StreamKind, lane: Lane, limit_ms: int) -> list[R
                 legs.append(Run(run.origin_ms, start_ms, end_ms))
             continue
         earlier = legs[-1:] or [run for run in told if run.end_ms < low_ms][-1:]
-        if earlier and not beginning_seen(known, lane.flows, low_ms, limit_ms):
+        if earlier and not beginning_seen(known, lane.flows, low_ms, limits):
             legs.append(Run(earlier[0].origin_ms, low_ms, high_ms))
         else:
             legs.append(Run(round(low_ms), low_ms, high_ms))
@@ -65,14 +65,14 @@ def touched_numbers(grid: Grid, touched: tuple[float, float], kept_ms: int) -> r
 
 
 def beginning_seen(
-    known: State, flows: list[tuple[Key, Flow]], low_ms: float, limit_ms: int
+    known: State, flows: list[tuple[Key, Flow]], low_ms: float, limits: dict[str, int]
 ) -> bool:
     """Whether the connection that begins a run was watched just before, or is new itself."""
     for key, flow in flows:
         if flow.start_ms == low_ms:
             shots = known.connections[key[0]]
             place = bisect.bisect_left(shots, low_ms, key=lambda shot: shot.at_ms)
-            return place == 0 or low_ms - shots[place - 1].at_ms <= limit_ms
+            return place == 0 or low_ms - shots[place - 1].at_ms <= limits[key[0]]
     return False
 
 

@@ -32,8 +32,9 @@ def advance(
     """Measure new reports of one participant; b"" is the state at first.
 
     Pure. Order, repetition and the cut into posts make no difference within `horizon_s` (seconds
-    behind the newest report), except that a run whose intervals have been told keeps their phase
-    when earlier reports of its beginning follow.
+    behind the newest report), with two exceptions, because what was told cannot be taken back: a
+    run whose intervals have been told keeps their phase when reports of its beginning follow, and
+    a value found while reports were missing stays where all of them together leave it unknown.
     """
     known = unpack(state)
     measured = Measured()
@@ -50,7 +51,7 @@ def advance(
     lanes = lanes_of(known, limits, low_ms - limit_ms - size_ms, high_ms + limit_ms + size_ms)
     for kind in STREAM_KINDS:
         if (lane := lanes.get(kind)) is not None and lane.flows:
-            tell(known, kind, lane, measured, (low_ms, high_ms), limit_ms, size_ms)
+            tell(known, kind, lane, measured, (low_ms, high_ms), limits, size_ms)
     forget(known, keep_ms=1000 * horizon_s + 4 * limit_ms + size_ms)
     return pack(known), measured
 
@@ -112,13 +113,13 @@ def tell(
     lane: Lane,
     measured: Measured,
     touched: tuple[float, float],
-    limit_ms: int,
+    limits: dict[str, int],
     size_ms: float,
 ) -> None:
     """Add the samples of one kind that lie in the touched time to what was measured."""
     told: list[Stream] = []
     origins: dict[Column, Origin] = {}
-    for legs in in_phase(legs_of(known, kind, lane, limit_ms), size_ms):
+    for legs in in_phase(legs_of(known, kind, lane, limits), size_ms):
         grid = Grid(legs[0].origin_ms, size_ms, legs[0].start_ms, legs[-1].end_ms)
         numbers = touched_numbers(grid, touched, known.kept_ms)
         if not numbers:
