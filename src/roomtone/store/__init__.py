@@ -1,7 +1,8 @@
 """What a store promises, in prose and types. Engines: memory, SQLite.
 
-**Organisation.** Every call that touches a meeting takes the organisation first; nothing can be read
-or written across organisations. The same meeting id or session id in two organisations is two things.
+**Organisation.** Every call that touches a meeting takes the organisation first; nothing can be
+read or written across organisations. The same meeting id or session id in two organisations is
+two things.
 
 **Time** is always an argument: `now_ms` is milliseconds since 1970.
 
@@ -13,19 +14,32 @@ multi-part read sees one moment.
 survives the loss of the process and of power. A nested `transaction()` is a savepoint: an exception
 that leaves it undoes it alone.
 
-**Failure.** `Unavailable` when the medium is full, locked, read-only or gone (nothing of the transaction
-was kept; the next one may succeed, no restart is needed); `TimedOut` when a read passes its deadline;
-`Conflict`, `Gone` as said below. Nothing else is raised deliberately.
+**Failure.** `Unavailable` when the medium is full, locked, read-only or gone: nothing of the
+transaction was kept, even if the exception is caught inside it; the next one may succeed, no
+restart is needed. `TimedOut` when a read passes its deadline. `Conflict`, `Gone` as said below;
+they are raised before anything is written, so the transaction can go on. Nothing else is raised
+deliberately.
 
-**Merging.** A session comes in pieces: whole, cut up, repeated, late, out of order, from two senders.
-Its samples are identified by (stream kind, samplingInterval, sample time); see `columns.py`:
+**Merging.** A session comes in pieces: whole, cut up, repeated, late, out of order, from two
+senders. Its samples are identified by (stream kind, samplingInterval, sample time), see columns.py:
  * a sample that is there already is overwritten value by value; null never erases a value;
  * an unbroken run of samples with the same interval, phase, codec and transport is one entry of the
    stream's array; a gap, or a change of those, starts a new one; entries are ordered by startTime;
+   an empty codec or transport contradicts nothing and takes over what is known beside it;
+ * a column that no sender has stays [], one that ends before the entry stays as short; what is
+   missing inside a column, because pieces were joined, is null;
+ * endTime is the latest that a sender gave for the entry, else the end of its last sample;
+ * an entry without samples is kept until there is a run that it touches;
+ * resources with startTime and samplingInterval merge by time in the same way, others by position;
  * a header field that is sent non-empty replaces, an empty or missing one changes nothing.
 
 **Versions.** Every meeting has a version, a positive integer that grows with each commit that may
 change anything that a read of the meeting answers.
+
+**State of a meeting.** `scheduled` while its announced start is ahead and nobody joined,
+`inProgress` until `seal` ends it, then `ended`. Its start is the announced one, else the earliest
+joinTime, else when it was first heard of; its end the announced one if that has passed, else the
+latest leaveTime.
 """
 
 from collections.abc import Callable, Sequence
@@ -139,18 +153,20 @@ class Store(Protocol):
     def seal(self, now_ms: int, *, silence_ms: int, limit: int) -> int:
         """Close and seal up to `limit` sessions that are due; return how many were sealed.
 
-        Due: leaveTime has passed; the meeting's announced end has passed; or nothing was received for
-        `silence_ms`. A session without leaveTime that is closed gets one for reading: the end of its
-        last sample, else the time when it was last heard of. A meeting whose sessions have all ended,
-        and of which nothing was heard for `silence_ms`, is ended; so is an announced one, silent for
-        as long after its start, in which nobody ever appeared. Late data reopens both. After
-        sealing, reads give the same as before (but for leaveTime), faster and from less space.
+        Due: leaveTime has passed; the meeting's announced end has passed; or nothing was received
+        for `silence_ms`. A session without leaveTime that is closed gets one for reading: the end
+        of its last sample, else the time when it was last heard of. A meeting whose sessions have
+        all ended, and of which nothing was heard for `silence_ms`, is ended (up to `limit` of them
+        in a call); so is an announced one, silent for as long after its start, in which nobody
+        ever appeared. Late data reopens both. After sealing, reads give the same as before (but
+        for leaveTime), faster and from less space. Call it again, even when it returned 0: it also
+        begins meetings whose announced start has come, and gives back free space step by step.
         """
 
     def purge(self, org: str | None, *, before_ms: int, limit: int) -> int:
         """Remove up to `limit` ended meetings that ended before a time; return how many.
 
-        Of a removed meeting only its id is kept, so that asking for it raises Gone. None: every org.
+        Of a removed meeting only its id is kept, so that asking for it raises Gone. None: all orgs.
         """
 
     def erase(self, org: str, email: str) -> int:
@@ -165,7 +181,10 @@ class Store(Protocol):
         """Add a token, or replace the one with this hash."""
 
     def revoke_token(self, org: str, hash_prefix: str, now_ms: int) -> int:
-        """Revoke the organisation's tokens whose hash (hex) starts so; return how many were valid."""
+        """Revoke the organisation's tokens whose hash (hex) starts so.
+
+        Return how many were neither revoked nor expired.
+        """
 
     # -- reading: any thread
 
@@ -225,9 +244,9 @@ def open_store(data: str | Path) -> Store:
     Unavailable when the folder cannot be used.
     """
     if str(data) == ":memory:":
-        from roomtone.store.memory import MemoryStore  # noqa: PLC0415 engines load when chosen
+        from roomtone.store.memory import MemoryStore
 
         return MemoryStore()
-    from roomtone.store.sqlite import SQLiteStore  # noqa: PLC0415
+    from roomtone.store.sqlite import SQLiteStore
 
     return SQLiteStore(Path(data))

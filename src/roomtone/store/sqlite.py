@@ -1,0 +1,167 @@
+"""The store in one SQLite file (APSW, WAL): one writing connection, a pool of reading ones."""
+
+# ruff: noqa: D102 the protocol `Store` says what each call does
+
+import os
+from collections.abc import Callable
+from contextlib import AbstractContextManager
+from math import inf
+from pathlib import Path
+
+from roomtone.errors import Unavailable
+from roomtone.model import MediaSession, Meeting, MeetingNews, Participant
+from roomtone.store import (
+    Counts,
+    MeetingQuery,
+    Summary,
+    Token,
+    sqlite_care,
+    sqlite_read,
+)
+from roomtone.store.records import meeting_of
+from roomtone.store.sqlite_age import Ageing
+from roomtone.store.sqlite_files import FILE_NAME, Readers, open_writer, speaking
+
+PROBE_BYTES = 4_096
+
+
+class SQLiteStore:
+    """Keeps everything in `roomtone.db` in one folder; see the protocol `Store`."""
+
+    def __init__(self, folder: Path) -> None:
+        try:
+            folder.mkdir(parents=True, exist_ok=True)
+        except OSError as error:
+            raise Unavailable(f"the data folder cannot be made: {error.strerror}") from error
+        self.folder = folder
+        self.path = folder / FILE_NAME
+        self._writer = Ageing(open_writer(self.path))
+        self._readers = Readers(self.path)
+
+    def close(self) -> None:
+        self._readers.close()
+        self._writer.db.close()
+
+    @speaking
+    def ping(self) -> None:
+        db = self._readers.take()
+        try:
+            db.execute("SELECT 1 FROM org LIMIT 1").fetchall()
+        finally:
+            self._readers.give(db)
+        probe = self.folder / f".probe-{os.getpid()}"
+        try:
+            probe.write_bytes(bytes(PROBE_BYTES))
+            probe.unlink()
+        except OSError as error:
+            raise Unavailable("the data folder cannot be written") from error
+
+    def transaction(self) -> AbstractContextManager[None]:
+        return self._writer.transaction()
+
+    # -- writing
+
+    def put_meeting(self, org: str, news: MeetingNews, now_ms: int) -> Meeting:
+        return self._writer.put_meeting(org, news, now_ms)
+
+    def put_session(self, org: str, session: MediaSession, now_ms: int) -> None:
+        self._writer.put_session(org, session, now_ms)
+
+    def measure_state(self, org: str, session_id: str) -> bytes:
+        return self._writer.measure_state(org, session_id)
+
+    def put_measure_state(self, org: str, session_id: str, state: bytes) -> None:
+        self._writer.put_measure_state(org, session_id, state)
+
+    def seal(self, now_ms: int, *, silence_ms: int, limit: int) -> int:
+        return self._writer.seal(now_ms, silence_ms=silence_ms, limit=limit)
+
+    def purge(self, org: str | None, *, before_ms: int, limit: int) -> int:
+        return self._writer.purge(org, before_ms=before_ms, limit=limit)
+
+    def erase(self, org: str, email: str) -> int:
+        return self._writer.erase(org, email)
+
+    def put_token(self, token: Token) -> None:
+        self._writer.put_token(token)
+
+    def revoke_token(self, org: str, hash_prefix: str, now_ms: int) -> int:
+        return self._writer.revoke_token(org, hash_prefix, now_ms)
+
+    # -- reading
+
+    @speaking
+    def token(self, token_hash: bytes) -> Token | None:
+        db = self._readers.take()
+        try:
+            return sqlite_read.token(db, token_hash)
+        finally:
+            self._readers.give(db)
+
+    @speaking
+    def tokens(self, org: str) -> list[Token]:
+        with self._readers.moment(inf) as db:
+            return sqlite_read.tokens(db, org)
+
+    @speaking
+    def meeting(self, org: str, meeting_id: str) -> Meeting | None:
+        with self._readers.moment(inf) as db:
+            found = sqlite_read.record(db, org, meeting_id)
+            return None if found is None else meeting_of(found[1])
+
+    @speaking
+    def meetings(self, org: str, query: MeetingQuery, *, deadline: float) -> list[Meeting]:
+        with self._readers.moment(deadline) as db:
+            return sqlite_read.meetings(db, org, query)
+
+    @speaking
+    def version(self, org: str, meeting_id: str) -> int:
+        db = self._readers.take()
+        try:
+            return sqlite_read.version(db, org, meeting_id)
+        finally:
+            self._readers.give(db)
+
+    @speaking
+    def sessions(
+        self, org: str, meeting_id: str, *, offset: int, limit: int, deadline: float
+    ) -> list[MediaSession]:
+        with self._readers.moment(deadline) as db:
+            return sqlite_read.sessions(
+                db, org, meeting_id, offset=offset, limit=limit, deadline=deadline
+            )
+
+    @speaking
+    def participants(
+        self, org: str, meeting_id: str, *, offset: int, limit: int, deadline: float
+    ) -> list[Participant]:
+        with self._readers.moment(deadline) as db:
+            return sqlite_read.participants(
+                db, org, meeting_id, offset=offset, limit=limit, deadline=deadline
+            )
+
+    @speaking
+    def summaries(self, org: str, *, from_ms: int, to_ms: int, limit: int) -> list[Summary]:
+        with self._readers.moment(inf) as db:
+            return sqlite_read.summaries(db, org, from_ms=from_ms, to_ms=to_ms, limit=limit)
+
+    @speaking
+    def counts(self, org: str | None) -> Counts:
+        with self._readers.moment(inf) as db:
+            return sqlite_read.counts(db, org)
+
+    @speaking
+    def organisations(self) -> list[str]:
+        with self._readers.moment(inf) as db:
+            return sqlite_read.organisations(db)
+
+    @speaking
+    def backup(
+        self, target: Path, *, org: str | None, progress: Callable[[float], None] | None = None
+    ) -> None:
+        sqlite_care.backup(self.path, target, org=org, progress=progress)
+
+    @speaking
+    def check(self) -> list[str]:
+        with self._readers.moment(inf) as db:
+            return sqlite_care.check(db)

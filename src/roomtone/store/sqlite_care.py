@@ -1,0 +1,122 @@
+"""Care for SQLite's file: copies of it, what is wrong inside it, no trace of what was erased."""
+
+import os
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Final
+
+import apsw
+
+from roomtone.errors import Conflict
+from roomtone.store import block
+from roomtone.store.sqlite_files import connect
+
+PAGES_PER_STEP: Final = 256
+
+_OTHERS: Final = """
+DELETE FROM live WHERE id / 128 IN (SELECT key FROM session WHERE org <> ?1);
+DELETE FROM block WHERE session IN (SELECT key FROM session WHERE org <> ?1);
+DELETE FROM measure WHERE session IN (SELECT key FROM session WHERE org <> ?1);
+DELETE FROM summary WHERE org <> ?1;
+DELETE FROM session WHERE org <> ?1;
+DELETE FROM meeting WHERE org <> ?1;
+DELETE FROM removed WHERE org <> ?1;
+DELETE FROM org WHERE key <> ?1;
+"""
+
+
+def backup(
+    source: Path, target: Path, *, org: str | None, progress: Callable[[float], None] | None
+) -> None:
+    """Copy the file as it is at one moment; it appears under its name when it is complete."""
+    if target.exists():
+        raise Conflict(f"{target.name} exists already")
+    partial = target.with_name(f".{target.name}.partial")
+    try:
+        _copy(source, partial, progress)
+        _finish(partial, org)
+        os.link(partial, target)
+    finally:
+        for name in (partial.name, f"{partial.name}-wal", f"{partial.name}-shm"):
+            partial.with_name(name).unlink(missing_ok=True)
+
+
+def _copy(source: Path, partial: Path, progress: Callable[[float], None] | None) -> None:
+    read, write = connect(source), apsw.Connection(str(partial))
+    try:
+        # a transaction held open keeps the copy to one moment, whatever is written meanwhile
+        read.execute("BEGIN; SELECT 1 FROM org").fetchall()
+        with write.backup("main", read, "main") as copying:
+            while not copying.done:
+                copying.step(PAGES_PER_STEP)
+                if progress is not None:
+                    pages = max(copying.page_count, 1)
+                    progress(1 - copying.remaining / pages)
+    finally:
+        write.close()
+        read.close()
+
+
+def _finish(partial: Path, org: str | None) -> None:
+    db = connect(partial)
+    try:
+        # one file without companions, and on the disk before it gets its name
+        db.execute("PRAGMA journal_mode = DELETE; PRAGMA synchronous = FULL").fetchall()
+        if org is not None:
+            row = db.execute("SELECT key FROM org WHERE name = ?", (org,)).fetchone()
+            key = -1 if row is None else int(row[0])
+            with db:
+                for statement in _OTHERS.strip().split("\n"):
+                    db.execute(statement, (key,))
+                db.execute("DELETE FROM token WHERE org <> ?", (org,))
+            db.execute("VACUUM")
+    finally:
+        db.close()
+    with partial.open("rb") as file:
+        os.fsync(file.fileno())
+
+
+def scrub(db: apsw.Connection) -> bool:
+    """Rewrite the file so that nothing erased is left in it; False when others were in the way."""
+    try:
+        db.execute("VACUUM")
+        truncated = db.wal_checkpoint(mode=apsw.SQLITE_CHECKPOINT_TRUNCATE)
+        if truncated[0] != 0:
+            return False
+        db.execute("DELETE FROM chore WHERE name = 'scrub'")
+    except (apsw.BusyError, apsw.LockedError, apsw.FullError, apsw.IOError):
+        return False
+    return True
+
+
+def check(db: apsw.Connection) -> list[str]:
+    """What is wrong, in words."""
+    return [*_wrong_in_file(db), *_wrong_in_sessions(db)]
+
+
+def _wrong_in_file(db: apsw.Connection) -> Iterator[str]:
+    for (text,) in db.execute("PRAGMA integrity_check"):
+        if text != "ok":
+            yield f"file: {text}"
+    for table, row, parent, _ in db.execute("PRAGMA foreign_key_check"):
+        yield f"{table} row {row} points to no row of {parent}"
+    if db.execute("SELECT 1 FROM chore WHERE name = 'scrub'").fetchone():
+        yield "traces of erased data may be left in the files; the next writing removes them"
+
+
+def _wrong_in_sessions(db: apsw.Connection) -> Iterator[str]:
+    for (key,) in db.execute(
+        "SELECT key FROM session s WHERE sealed = 1 AND NOT EXISTS"
+        " (SELECT 1 FROM block b WHERE b.session = s.key)"
+    ):
+        yield f"session {key} is sealed but has no block"
+    for (key,) in db.execute(
+        "SELECT key FROM session s WHERE sealed = 0 AND NOT EXISTS"
+        " (SELECT 1 FROM live WHERE id BETWEEN s.key * 128 AND s.key * 128 + 127)"
+    ):
+        yield f"session {key} has nothing in it"
+    for key, data in db.execute("SELECT session, data FROM block"):
+        try:
+            block.decode(data)
+        except block.Damaged as error:
+            yield f"block of session {key}: {error}"

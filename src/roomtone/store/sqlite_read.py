@@ -1,0 +1,186 @@
+"""SQLite's reading side: each function reads from a connection that is inside one transaction."""
+
+import time
+from collections.abc import Iterator
+from typing import Any, Final
+
+import apsw
+
+from roomtone.errors import Gone
+from roomtone.model import MediaSession, Meeting, Participant, iso_ms
+from roomtone.store import Counts, MeetingQuery, Summary, Token, block
+from roomtone.store.records import (
+    MeetingRecord,
+    fits,
+    join_ms,
+    meeting_of,
+    participants_of,
+)
+from roomtone.store.sqlite_files import fetch, watch
+from roomtone.store.sqlite_rows import (
+    MEETING_COLUMNS,
+    TOKEN_COLUMNS,
+    meeting_record,
+    pieces_of,
+    session_id,
+    token_of,
+    whole,
+)
+
+_VERSION: Final = (
+    "SELECT version FROM meeting WHERE org = (SELECT key FROM org WHERE name = ?1) AND id = ?2"
+)
+_REMOVED: Final = (
+    "SELECT 1 FROM removed WHERE org = (SELECT key FROM org WHERE name = ?1) AND id = ?2"
+)
+_TOKEN: Final = f"SELECT {TOKEN_COLUMNS} FROM token WHERE hash = ?"
+_MEETING: Final = (
+    f"SELECT m.key, {MEETING_COLUMNS} FROM meeting m"
+    " WHERE m.org = (SELECT key FROM org WHERE name = ?1) AND m.id = ?2"
+)
+_MEETINGS: Final = (
+    f"SELECT {MEETING_COLUMNS} FROM meeting m WHERE m.org = (SELECT key FROM org WHERE name = ?1)"
+    " AND m.start_ms >= ?2 AND m.start_ms < ?3 ORDER BY m.start_ms DESC, m.id"
+)
+_SESSIONS: Final = (
+    "SELECT s.key, s.id, s.sealed, s.created_ms, s.join_ms, s.left_ms, b.data FROM session s"
+    " LEFT JOIN block b ON b.session = s.key WHERE s.meeting = ? ORDER BY s.key LIMIT ? OFFSET ?"
+)
+_SUMMARIES: Final = (
+    "SELECT m.id, s.id, u.join_ms, u.left_ms, u.samples, u.packet_loss_mean, u.latency_mean,"
+    " u.jitter_mean, u.packet_loss_max, u.latency_max, u.jitter_max"
+    " FROM summary u JOIN session s ON s.key = u.session JOIN meeting m ON m.key = s.meeting"
+    " WHERE u.org = (SELECT key FROM org WHERE name = ?) AND u.join_ms >= ? AND u.join_ms < ?"
+    " ORDER BY u.join_ms, u.session LIMIT ?"
+)
+_COUNTS: Final = (
+    "WITH chosen AS (SELECT key FROM org WHERE ?1 IS NULL OR name = ?1)"
+    " SELECT (SELECT count(*) FROM meeting WHERE org IN chosen), count(*), sum(sealed)"
+    " FROM session WHERE org IN chosen"
+)
+_ORGANISATIONS: Final = (
+    "SELECT name FROM org o WHERE EXISTS (SELECT 1 FROM meeting m WHERE m.org = o.key)"
+    " UNION SELECT org FROM token ORDER BY 1"
+)
+
+
+def version(db: apsw.Connection, org: str, meeting_id: str) -> int:
+    """The meeting's version; 0 if unknown, Gone if removed."""
+    row = db.execute(_VERSION, (org, meeting_id)).fetchone()
+    if row is None:
+        _refuse_removed(db, org, meeting_id)
+        return 0
+    return int(row[0])
+
+
+def _refuse_removed(db: apsw.Connection, org: str, meeting_id: str) -> None:
+    if db.execute(_REMOVED, (org, meeting_id)).fetchone() is not None:
+        raise Gone("the meeting was removed by retention")
+
+
+def token(db: apsw.Connection, token_hash: bytes) -> Token | None:
+    """The token with this hash."""
+    row = db.execute(_TOKEN, (token_hash,)).fetchone()
+    return None if row is None else token_of(row)
+
+
+def tokens(db: apsw.Connection, org: str) -> list[Token]:
+    """Access and refresh tokens, oldest first."""
+    rows = db.execute(
+        f"SELECT {TOKEN_COLUMNS} FROM token WHERE org = ? AND kind <> 'collector'"
+        " ORDER BY created_ms, hash",
+        (org,),
+    )
+    return [token_of(row) for row in rows]
+
+
+def record(db: apsw.Connection, org: str, meeting_id: str) -> tuple[int, MeetingRecord] | None:
+    """The meeting's key and record; None if unknown, Gone if removed."""
+    row = db.execute(_MEETING, (org, meeting_id)).fetchone()
+    if row is None:
+        _refuse_removed(db, org, meeting_id)
+        return None
+    return int(row[0]), meeting_record(row[1:])
+
+
+def meetings(db: apsw.Connection, org: str, query: MeetingQuery) -> list[Meeting]:
+    """The page of meetings that fit the query."""
+    found: list[Meeting] = []
+    skip = query.offset
+    for row in db.execute(_MEETINGS, (org, query.from_ms, query.to_ms)):
+        if len(found) >= query.limit:
+            break
+        # filtered here, not in SQL: lower() of SQLite knows ASCII only
+        meeting = meeting_record(row)
+        if not fits(meeting, query):
+            continue
+        if skip:
+            skip -= 1
+        else:
+            found.append(meeting_of(meeting))
+    return found
+
+
+def sessions(
+    db: apsw.Connection, org: str, meeting_id: str, *, offset: int, limit: int, deadline: float
+) -> list[MediaSession]:
+    """A page of the meeting's sessions, whole, in order of first arrival."""
+    meeting = record(db, org, meeting_id)
+    if meeting is None:
+        return []
+    rows = db.execute(_SESSIONS, (meeting[0], limit, offset))
+    return list(_served(db, rows, meeting_id, deadline, headers=False))
+
+
+def _served(
+    db: apsw.Connection, rows: Any, meeting_id: str, deadline: float, *, headers: bool
+) -> Iterator[MediaSession]:
+    for key, stored, sealed, created_ms, joined_ms, left_ms, data in rows:
+        if time.monotonic() > deadline:
+            watch(deadline)
+        if sealed:
+            session = block.decode_header(data) if headers else block.decode(data)
+            session.joinTime, session.leaveTime = iso_ms(joined_ms), iso_ms(left_ms)
+        else:
+            session = whole(data, (piece for _, piece in pieces_of(db, key)))
+            session.joinTime = iso_ms(join_ms(session, created_ms))
+        session.meetingInstanceId = meeting_id
+        session.participantSessionId = session_id(stored)
+        yield session
+
+
+def participants(
+    db: apsw.Connection, org: str, meeting_id: str, *, offset: int, limit: int, deadline: float
+) -> list[Participant]:
+    """A page of the meeting's participants."""
+    meeting = record(db, org, meeting_id)
+    if meeting is None:
+        return []
+    rows = db.execute(_SESSIONS, (meeting[0], -1, 0))
+    people = _served(db, rows, meeting_id, deadline, headers=True)
+    return participants_of(people, meeting_of(meeting[1]), org)[offset : offset + limit]
+
+
+def summaries(
+    db: apsw.Connection, org: str, *, from_ms: int, to_ms: int, limit: int
+) -> list[Summary]:
+    """Summary rows of sealed sessions."""
+    names = Summary.__struct_fields__
+    found = []
+    for row in db.execute(_SUMMARIES, (org, from_ms, to_ms, limit)):
+        values = dict(zip(names, row, strict=True))
+        values["session"] = session_id(values["session"])
+        found.append(Summary(**values))
+    return found
+
+
+def counts(db: apsw.Connection, org: str | None) -> Counts:
+    """How much there is."""
+    meetings_, sessions_, sealed = fetch(db, _COUNTS, org)[0]
+    sealed = sealed or 0
+    return Counts(meetings=meetings_, sessions=sessions_, sealed=sealed, live=sessions_ - sealed)
+
+
+def organisations(db: apsw.Connection) -> list[str]:
+    """Names of organisations that have a meeting or a token."""
+    return [str(name) for (name,) in db.execute(_ORGANISATIONS)]

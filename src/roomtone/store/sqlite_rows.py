@@ -1,0 +1,105 @@
+"""How records lie in SQLite's rows: meetings, session ids, pieces, tokens."""
+
+import re
+from collections.abc import Iterable
+from typing import Any, Final, cast
+from uuid import UUID
+from zlib import crc32
+
+import apsw
+from msgspec import structs
+
+from roomtone.model import MediaSession
+from roomtone.store import Token, block
+from roomtone.store.columns import Folding, fields_of
+from roomtone.store.records import MeetingRecord
+
+PIECES_MAX: Final = 64
+"""So many live rows a session may have before they are folded into one."""
+PIECE_KEYS: Final = 128
+assert PIECES_MAX < PIECE_KEYS
+
+MEETING_FIELDS: Final = MeetingRecord.__struct_fields__
+MEETING_COLUMNS: Final = ", ".join(f"m.{name}" for name in MEETING_FIELDS)
+TOKEN_FIELDS: Final = Token.__struct_fields__
+TOKEN_COLUMNS: Final = ", ".join(TOKEN_FIELDS)
+
+_SESSION_ID: Final = MediaSession.__struct_fields__.index("participantSessionId")
+_UUID = re.compile(r"[0-9A-F]{8}(-[0-9A-F]{4}){3}-[0-9A-F]{12}")
+
+
+def meeting_record(row: Iterable[Any]) -> MeetingRecord:
+    """A meeting out of MEETING_COLUMNS."""
+    return MeetingRecord(**dict(zip(MEETING_FIELDS, row, strict=True)))
+
+
+def stored_id(session_id: str) -> str | bytes:
+    """A session's id as it is stored: an upper-case UUID takes 16 bytes instead of 36."""
+    if _UUID.fullmatch(session_id):
+        return bytes.fromhex(session_id.replace("-", ""))
+    return session_id
+
+
+def session_id(stored: str | bytes) -> str:
+    """The opposite of `stored_id`."""
+    return stored if isinstance(stored, str) else str(UUID(bytes=stored)).upper()
+
+
+def email_hash(email: str) -> int:
+    """A number to find an e-mail by; 0 for none."""
+    return crc32(email.lower().encode()) if email else 0
+
+
+def packed(piece: MediaSession) -> bytes:
+    """A piece as a live row holds it; what the session's row knows is left out."""
+    fields = fields_of(piece)
+    fields[0] = fields[_SESSION_ID] = ""
+    return block.pack(fields)
+
+
+def unpacked(piece: bytes) -> list[Any]:
+    """The fields of a piece, in the shape of `fields_of`."""
+    fields = json.loads(piece) if piece[:1] == b"[" else _unpack(piece)
+    return cast("list[Any]", fields)
+
+
+def pieces_of(db: apsw.Connection, key: int) -> list[tuple[int, bytes]]:
+    """(heard_ms, piece) of a session's live rows, in order of arrival."""
+    first = key * PIECE_KEYS
+    return cast(
+        "list[tuple[int, bytes]]",
+        db.execute(
+            "SELECT heard_ms, piece FROM live WHERE id BETWEEN ? AND ? ORDER BY id",
+            (first, first + PIECE_KEYS - 1),
+        ).fetchall(),
+    )
+
+
+def block_of(db: apsw.Connection, key: int) -> bytes | None:
+    """The block of a session that is, or was, sealed."""
+    row = db.execute("SELECT data FROM block WHERE session = ?", (key,)).fetchone()
+    return None if row is None else cast("bytes", row[0])
+
+
+def whole(data: bytes | None, pieces: Iterable[bytes]) -> MediaSession:
+    """The session that a block and the pieces after it make, as it was sent."""
+    folding = Folding()
+    if data is not None:
+        folding.add(block.decode(data))
+    for piece in pieces:
+        folding.add_fields(unpacked(piece))
+    return folding.whole()
+
+
+def token_row(token: Token) -> tuple[Any, ...]:
+    """A token as TOKEN_COLUMNS."""
+    values = dict(zip(TOKEN_FIELDS, structs.astuple(token), strict=True))
+    values["scopes"] = " ".join(sorted(token.scopes))
+    return tuple(values.values())
+
+
+def token_of(row: Iterable[Any]) -> Token:
+    """The opposite of `token_row`."""
+    values = dict(zip(TOKEN_FIELDS, row, strict=True))
+    values["scopes"] = frozenset(values["scopes"].split())
+    return Token(**values)

@@ -1,0 +1,506 @@
+"""SQLite's writing side: transactions, announcements and the pieces of sessions.
+
+The way of a piece is kept short: the writer remembers the sessions and meetings that it met, so
+that a further piece of a known session costs one INSERT. What it remembers is dropped when a
+transaction fails and when another process has written.
+"""
+
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from threading import RLock
+from typing import Concatenate, Final, ParamSpec, TypeVar
+
+import apsw
+from msgspec import UNSET, Struct, structs
+
+from roomtone.errors import Conflict, Gone, RoomtoneError
+from roomtone.model import STREAM_KINDS, MediaSession, Meeting, MeetingNews, sample_count
+from roomtone.store import Token, block
+from roomtone.store.columns import time_ms, time_text
+from roomtone.store.records import (
+    MeetingRecord,
+    amended,
+    first_sample_ms,
+    meeting_of,
+)
+from roomtone.store.sqlite_files import fetch, translated
+from roomtone.store.sqlite_rows import (
+    MEETING_COLUMNS,
+    MEETING_FIELDS,
+    PIECE_KEYS,
+    PIECES_MAX,
+    TOKEN_COLUMNS,
+    TOKEN_FIELDS,
+    block_of,
+    meeting_record,
+    packed,
+    pieces_of,
+    stored_id,
+    token_row,
+    whole,
+)
+
+P = ParamSpec("P")
+R = TypeVar("R")
+W = TypeVar("W", bound="Writer")
+
+SESSIONS_REMEMBERED_MAX: Final = 20_000
+MEETINGS_REMEMBERED_MAX: Final = 20_000
+_AFTER_ALL_TIMES: Final = "~"  # sorts behind every digit
+
+_INSERT_PIECE: Final = "INSERT INTO live (id, heard_ms, piece) VALUES (?, ?, ?)"
+_INSERT_MEETING: Final = (
+    f"INSERT INTO meeting (org, start_ms, {', '.join(MEETING_FIELDS)})"
+    f" VALUES (?, ?{', ?' * len(MEETING_FIELDS)})"
+)
+_KEPT_FIELDS: Final = tuple(name for name in MEETING_FIELDS if name not in ("id", "version"))
+_UPDATE_MEETING: Final = (
+    f"UPDATE meeting SET start_ms = ?, {', '.join(f'{n} = ?' for n in _KEPT_FIELDS)} WHERE key = ?"
+)
+_INSERT_SESSION: Final = (
+    "INSERT INTO session (org, id, meeting, sealed, created_ms, heard_ms, join_ms, left_ms,"
+    " email_hash, participant, join_sent_ms, first_ms) VALUES (?, ?, ?, 0, ?, 0, ?, ?, 0, ?, ?, ?)"
+)
+_UPDATE_SESSION: Final = (
+    "UPDATE session SET sealed = 0, join_ms = ?, left_ms = ?, participant = ?, join_sent_ms = ?,"
+    " first_ms = ? WHERE key = ?"
+)
+_FIND_SESSION: Final = (
+    "SELECT s.key, m.id, s.sealed, s.created_ms, s.left_ms, s.participant, s.join_sent_ms,"
+    " s.first_ms,"
+    " (SELECT max(l.id) FROM live l WHERE l.id BETWEEN s.key * ?3 AND s.key * ?3 + ?3 - 1)"
+    " FROM session s JOIN meeting m ON m.key = s.meeting WHERE s.org = ?1 AND s.id = ?2"
+)
+_BUMP: Final = "UPDATE meeting SET version = version + 1 WHERE key = ?"
+
+
+class KnownMeeting(Struct):
+    """A meeting as the writer remembers it."""
+
+    key: int
+    record: MeetingRecord
+
+
+class KnownSession(Struct):
+    """A session as the writer remembers it; `pieces` is the number of its next live row."""
+
+    key: int
+    meeting: str
+    created_ms: int
+    pieces: int = 0
+    sealed: bool = False
+    participant: str = ""
+    join_sent_ms: int | None = None
+    first_ms: int | None = None
+    first_text: str = _AFTER_ALL_TIMES
+    left_ms: int | None = None
+
+    @property
+    def join_ms(self) -> int:
+        """As sent, else the first sample's start, else the first arrival."""
+        if self.join_sent_ms is not None:
+            return self.join_sent_ms
+        return self.created_ms if self.first_ms is None else self.first_ms
+
+
+def writing(
+    call: Callable[Concatenate[W, P], R],
+) -> Callable[Concatenate[W, P], R]:
+    """A writing call: in a transaction; a failing medium spoils the whole of it."""
+
+    def wrapper(self: W, /, *args: P.args, **kwargs: P.kwargs) -> R:
+        assert self.depth, "a writing call outside transaction()"
+        if self.spoiled is not None:
+            raise self.spoiled
+        try:
+            return call(self, *args, **kwargs)
+        except apsw.Error as error:
+            raise self.spoil(error) from error
+
+    wrapper.__doc__ = call.__doc__
+    return wrapper
+
+
+class Writer:
+    """The one writing connection and what it remembers."""
+
+    def __init__(self, db: apsw.Connection) -> None:
+        self.db = db
+        self.cursor = db.cursor()
+        self.depth = 0
+        self.spoiled: RoomtoneError | None = None
+        self.after_commit: list[Callable[[], None]] = []
+        self.sessions: dict[tuple[str, str], KnownSession] = {}
+        self.meetings: dict[tuple[str, str], KnownMeeting] = {}
+        self.orgs: dict[str, int] = {}
+        self._touched: list[tuple[str, str]] = []
+        self._changed: set[int] = set()
+        self._lock = RLock()
+        self._data_version = -1
+
+    # -- transactions
+
+    @contextmanager
+    def transaction(self) -> Iterator[None]:
+        """All or nothing; nested: a savepoint."""
+        with self._lock:
+            enclosing = self._savepoint() if self.depth else self._outermost()
+            with enclosing:
+                yield
+
+    @contextmanager
+    def _outermost(self) -> Iterator[None]:
+        self._run("BEGIN IMMEDIATE")
+        self.depth, self.spoiled = 1, None
+        try:
+            self._notice_others()
+            yield
+            self._commit()
+        except BaseException:
+            self._roll_back()
+            raise
+        finally:
+            self.depth = 0
+            self._touched.clear()
+            self._changed.clear()
+        chores, self.after_commit = self.after_commit, []
+        for chore in chores:
+            chore()
+
+    @contextmanager
+    def _savepoint(self) -> Iterator[None]:
+        self._run("SAVEPOINT piece")
+        self.depth += 1
+        mark = len(self._touched)
+        try:
+            yield
+            if self.spoiled is not None:
+                raise self.spoiled
+        except BaseException:
+            self._forget_since(mark)
+            if self.spoiled is None:
+                self._run("ROLLBACK TO piece; RELEASE piece")
+            raise
+        else:
+            self._run("RELEASE piece")
+        finally:
+            self.depth -= 1
+
+    def _commit(self) -> None:
+        if self.spoiled is not None:
+            raise self.spoiled
+        try:
+            self.cursor.executemany(_BUMP, [(key,) for key in sorted(self._changed)])
+            self.cursor.execute("COMMIT")
+        except apsw.Error as error:
+            raise self.spoil(error) from error
+
+    def _roll_back(self) -> None:
+        self._forget_since(0)
+        self.orgs.clear()
+        self.after_commit.clear()
+        if self.db.in_transaction:  # some failures have rolled back by themselves
+            self._run("ROLLBACK")
+
+    def _run(self, sql: str) -> None:
+        try:
+            self.db.execute(sql)
+        except apsw.Error as error:
+            raise self.spoil(error) from error
+
+    def spoil(self, error: apsw.Error) -> Exception:
+        """The error to raise; after one of the medium nothing of this transaction may be kept."""
+        told = translated(error)
+        if told is None:
+            return error
+        self.spoiled = told
+        return told
+
+    def _notice_others(self) -> None:
+        version = self.db.data_version()
+        if version != self._data_version:
+            self._data_version = version
+            self.forget_all()
+
+    def forget_all(self) -> None:
+        """Remember nothing."""
+        self.sessions.clear()
+        self.meetings.clear()
+        self.orgs.clear()
+
+    def _forget_since(self, mark: int) -> None:
+        for name in self._touched[mark:]:
+            self.sessions.pop(name, None)
+            self.meetings.pop(name, None)
+        del self._touched[mark:]
+
+    def forget_session(self, org: str, session: str) -> None:
+        """Do not remember a session."""
+        self.sessions.pop((org, session), None)
+
+    # -- organisations and meetings
+
+    def org(self, name: str) -> int:
+        """The organisation's key; it is made when it is new."""
+        key = self.orgs.get(name)
+        if key is None:
+            row = self.db.execute("SELECT key FROM org WHERE name = ?", (name,)).fetchone()
+            if row is None:
+                self.db.execute("INSERT INTO org (name) VALUES (?)", (name,))
+            key = self.orgs[name] = self.db.last_insert_rowid() if row is None else int(row[0])
+        return key
+
+    def known_meeting(self, org: str, meeting_id: str) -> KnownMeeting | None:
+        """The meeting, remembered or read; Gone if it was removed."""
+        known = self.meetings.get((org, meeting_id))
+        if known is not None:
+            return known
+        key = self.org(org)
+        row = self.db.execute(
+            f"SELECT m.key, {MEETING_COLUMNS} FROM meeting m WHERE m.org = ? AND m.id = ?",
+            (key, meeting_id),
+        ).fetchone()
+        if row is None:
+            self._refuse_removed(key, meeting_id)
+            return None
+        known = KnownMeeting(row[0], meeting_record(row[1:]))
+        self._remember_meeting(org, known)
+        return known
+
+    def _refuse_removed(self, org: int, meeting_id: str) -> None:
+        if self.db.execute(
+            "SELECT 1 FROM removed WHERE org = ? AND id = ?", (org, meeting_id)
+        ).fetchone():
+            raise Gone("the meeting was removed by retention")
+
+    def _remember_meeting(self, org: str, known: KnownMeeting) -> None:
+        if len(self.meetings) >= MEETINGS_REMEMBERED_MAX:
+            self.meetings.pop(next(iter(self.meetings)))
+        self.meetings[org, known.record.id] = known
+
+    def create_meeting(self, org: str, record: MeetingRecord) -> KnownMeeting:
+        """Add a meeting."""
+        values = (self.org(org), record.start_ms, *structs.astuple(record))
+        self.db.execute(_INSERT_MEETING, values)
+        known = KnownMeeting(self.db.last_insert_rowid(), record)
+        self._remember_meeting(org, known)
+        self.change(org, known)
+        return known
+
+    def update_meeting(self, org: str, known: KnownMeeting, record: MeetingRecord) -> None:
+        """Write a meeting anew."""
+        values = [getattr(record, name) for name in _KEPT_FIELDS]
+        self.db.execute(_UPDATE_MEETING, (record.start_ms, *values, known.key))
+        known.record = record
+        self.change(org, known)
+
+    def change(self, org: str, known: KnownMeeting) -> None:
+        """Note that a read of the meeting may now answer something else."""
+        self._touched.append((org, known.record.id))
+        self._changed.add(known.key)
+
+    @writing
+    def put_meeting(self, org: str, news: MeetingNews, now_ms: int) -> Meeting:
+        """Announce or amend a meeting."""
+        assert news.id is not UNSET
+        known = self.known_meeting(org, news.id)
+        if known is None:
+            fresh = MeetingRecord(id=news.id, created_ms=now_ms, heard_ms=now_ms)
+            return meeting_of(self.create_meeting(org, amended(fresh, news, now_ms)).record)
+        self.update_meeting(org, known, amended(known.record, news, now_ms))
+        return meeting_of(known.record)
+
+    # -- sessions
+
+    @writing
+    def put_session(self, org: str, session: MediaSession, now_ms: int) -> None:
+        """Append one piece."""
+        name = (org, session.participantSessionId)
+        known = self.sessions.get(name) or self._find_session(org, session)
+        meeting = self.known_meeting(org, session.meetingInstanceId)
+        if known is not None:
+            _refuse_contradiction(known, session)
+        if meeting is None:
+            fresh = MeetingRecord(id=session.meetingInstanceId, created_ms=now_ms, heard_ms=now_ms)
+            meeting = self.create_meeting(org, fresh)
+        self._touched.append(name)
+        piece = packed(session)
+        if known is None:
+            known = self._create_session(org, session, meeting, now_ms)
+        else:
+            self._amend_session(org, session, known, meeting)
+        self.cursor.execute(_INSERT_PIECE, (known.key * PIECE_KEYS + known.pieces, now_ms, piece))
+        known.pieces += 1
+        self.change(org, meeting)
+        if known.pieces > PIECES_MAX:
+            self.compact(known)
+
+    def _find_session(self, org: str, session: MediaSession) -> KnownSession | None:
+        """The session if it exists; a sealed one is found but not reopened yet."""
+        stored = stored_id(session.participantSessionId)
+        row = self.db.execute(_FIND_SESSION, (self.org(org), stored, PIECE_KEYS)).fetchone()
+        if row is None:
+            return None
+        key, meeting, sealed, created, left, participant, join_sent, first, last = row
+        pieces = 0 if last is None else last % PIECE_KEYS + 1
+        known = KnownSession(key, meeting, created, pieces, bool(sealed))
+        if sealed:
+            self._open_block(known)
+        else:
+            known.participant, known.left_ms = participant, left
+            _set_times(known, join_sent, first)
+        self._remember_session((org, session.participantSessionId), known)
+        return known
+
+    def _open_block(self, known: KnownSession) -> None:
+        data = block_of(self.db, known.key)
+        assert data is not None, "a sealed session has a block"
+        session = block.decode(data)
+        known.participant = session.participantId
+        known.left_ms = None if session.leaveTime is UNSET else time_ms(session.leaveTime)
+        sent = None if session.joinTime is UNSET else time_ms(session.joinTime)
+        _set_times(known, sent, first_sample_ms(session))
+
+    def _remember_session(self, name: tuple[str, str], known: KnownSession) -> None:
+        if len(self.sessions) >= SESSIONS_REMEMBERED_MAX:
+            self.sessions.pop(next(iter(self.sessions)))
+        self.sessions[name] = known
+
+    def _create_session(
+        self, org: str, session: MediaSession, meeting: KnownMeeting, now_ms: int
+    ) -> KnownSession:
+        known = KnownSession(key=0, meeting=meeting.record.id, created_ms=now_ms)
+        _take_header(known, session)
+        row = (
+            self.org(org),
+            stored_id(session.participantSessionId),
+            meeting.key,
+            now_ms,
+            known.join_ms,
+            known.left_ms,
+            known.participant,
+            known.join_sent_ms,
+            known.first_ms,
+        )
+        self.db.execute(_INSERT_SESSION, row)
+        known.key = self.db.last_insert_rowid()
+        self._remember_session((org, session.participantSessionId), known)
+        self._joined(org, meeting, known.join_ms, before_ms=None)
+        return known
+
+    def _amend_session(
+        self, org: str, session: MediaSession, known: KnownSession, meeting: KnownMeeting
+    ) -> None:
+        before_ms = known.join_ms
+        if not _take_header(known, session) and not known.sealed:
+            if meeting.record.state != "inProgress":
+                self._joined(org, meeting, known.join_ms, before_ms=before_ms)
+            return
+        if known.sealed:
+            self.db.execute("DELETE FROM summary WHERE session = ?", (known.key,))
+            known.sealed = False
+        row = (known.join_ms, known.left_ms, known.participant, known.join_sent_ms, known.first_ms)
+        self.db.execute(_UPDATE_SESSION, (*row, known.key))
+        self._joined(org, meeting, known.join_ms, before_ms=before_ms)
+
+    def _joined(
+        self, org: str, meeting: KnownMeeting, join_ms: int, *, before_ms: int | None
+    ) -> None:
+        """Keep the meeting's earliest joinTime and its state right."""
+        record = meeting.record
+        earliest = record.joined_ms
+        if earliest is None or join_ms < earliest:
+            earliest = join_ms
+        elif before_ms == earliest and join_ms > before_ms:
+            sessions = "SELECT min(join_ms) FROM session WHERE meeting = ?"
+            earliest = fetch(self.db, sessions, meeting.key)[0][0]
+        if earliest != record.joined_ms or record.state != "inProgress":
+            record = structs.replace(record, joined_ms=earliest, state="inProgress", end_ms=None)
+            self.update_meeting(org, meeting, record)
+
+    def compact(self, known: KnownSession) -> None:
+        """Fold a session's live rows into one."""
+        rows = pieces_of(self.db, known.key)
+        piece = packed(whole(None, [data for _, data in rows]))
+        self.replace_pieces(known.key, rows[-1][0], piece)
+        known.pieces = 1
+
+    def replace_pieces(self, key: int, heard_ms: int, piece: bytes) -> None:
+        """Put one row in the place of a session's live rows."""
+        self.delete_pieces(key)
+        self.db.execute(_INSERT_PIECE, (key * PIECE_KEYS, heard_ms, piece))
+
+    def delete_pieces(self, key: int) -> None:
+        """Remove a session's live rows."""
+        first = key * PIECE_KEYS
+        self.db.execute(
+            "DELETE FROM live WHERE id BETWEEN ? AND ?", (first, first + PIECE_KEYS - 1)
+        )
+
+    @writing
+    def measure_state(self, org: str, session: str) -> bytes:
+        """Opaque state beside a session; b"" when there is none."""
+        row = self.db.execute(
+            "SELECT state FROM measure JOIN session s ON s.key = measure.session"
+            " WHERE s.org = ? AND s.id = ?",
+            (self.org(org), stored_id(session)),
+        ).fetchone()
+        return b"" if row is None else bytes(row[0])
+
+    @writing
+    def put_measure_state(self, org: str, session: str, state: bytes) -> None:
+        """Keep opaque state beside a session that exists."""
+        self.db.execute(
+            "INSERT INTO measure (session, state) SELECT key, ?3 FROM session WHERE org = ?1"
+            " AND id = ?2 ON CONFLICT (session) DO UPDATE SET state = excluded.state",
+            (self.org(org), stored_id(session), state),
+        )
+        assert self.db.changes(), "state beside a session that was never put"
+
+    @writing
+    def put_token(self, token: Token) -> None:
+        """Add or replace a token."""
+        marks = ", ".join("?" * len(TOKEN_FIELDS))
+        self.db.execute(
+            f"INSERT OR REPLACE INTO token ({TOKEN_COLUMNS}) VALUES ({marks})", token_row(token)
+        )
+
+    @writing
+    def revoke_token(self, org: str, hash_prefix: str, now_ms: int) -> int:
+        """Revoke the valid tokens whose hash starts so."""
+        self.db.execute(
+            "UPDATE token SET revoked_ms = ?3 WHERE org = ?1 AND revoked_ms IS NULL"
+            " AND (expires_ms IS NULL OR expires_ms > ?3)"
+            " AND substr(lower(hex(hash)), 1, length(?2)) = lower(?2)",
+            (org, hash_prefix, now_ms),
+        )
+        return self.db.changes()
+
+
+def _refuse_contradiction(known: KnownSession, session: MediaSession) -> None:
+    if known.meeting != session.meetingInstanceId:
+        raise Conflict("the session is in another meeting")
+    if known.participant and session.participantId not in ("", known.participant):
+        raise Conflict("the session belongs to another participantId")
+
+
+def _set_times(known: KnownSession, join_sent_ms: int | None, first_ms: int | None) -> None:
+    known.join_sent_ms = join_sent_ms
+    known.first_ms = first_ms
+    known.first_text = _AFTER_ALL_TIMES if first_ms is None else time_text(first_ms)
+
+
+def _take_header(known: KnownSession, session: MediaSession) -> bool:
+    """Note what a piece says about the session's row; return whether that is anything new."""
+    before = (known.join_sent_ms, known.left_ms, known.participant, known.first_text)
+    if session.joinTime is not UNSET and session.joinTime:
+        known.join_sent_ms = time_ms(session.joinTime)
+    if session.leaveTime is not UNSET and session.leaveTime:
+        known.left_ms = time_ms(session.leaveTime)
+    known.participant = session.participantId or known.participant
+    for kind in STREAM_KINDS:
+        for entry in getattr(session, kind):
+            # times are canonical, so they compare as text; most pieces continue and stop here
+            if entry.startTime < known.first_text and sample_count(entry):
+                _set_times(known, known.join_sent_ms, time_ms(entry.startTime))
+    return before != (known.join_sent_ms, known.left_ms, known.participant, known.first_text)
