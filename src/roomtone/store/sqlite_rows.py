@@ -59,8 +59,7 @@ def packed(piece: MediaSession) -> bytes:
 
 def unpacked(piece: bytes) -> list[Any]:
     """The fields of a piece, in the shape of `fields_of`."""
-    fields = json.loads(piece) if piece[:1] == b"[" else _unpack(piece)
-    return cast("list[Any]", fields)
+    return cast("list[Any]", block.unpack(piece))
 
 
 def pieces_of(db: apsw.Connection, key: int) -> list[tuple[int, bytes]]:
