@@ -9,7 +9,9 @@ from collections.abc import AsyncIterator, Callable, Coroutine, Sequence
 from typing import Any, Final
 
 import uvicorn
+from starlette.datastructures import Headers
 from starlette.middleware.cors import CORSMiddleware
+from starlette.responses import Response
 from starlette.routing import BaseRoute, Router
 from starlette.types import ASGIApp
 
@@ -17,9 +19,9 @@ from roomtone import api
 from roomtone.api.endpoint import routes_of
 from roomtone.cache import AnswerCache
 from roomtone.config import Settings, keep_ms, trusted_networks
-from roomtone.errors import RoomtoneError
+from roomtone.errors import Invalid, RoomtoneError
 from roomtone.metrics import Metrics
-from roomtone.observe import Observed, log, log_to_stderr
+from roomtone.observe import ErrorsAnswered, Observed, log, log_to_stderr
 from roomtone.services import Services, wall_clock_ms
 from roomtone.store import Store, open_store
 from roomtone.web import pages
@@ -86,9 +88,20 @@ def _routes(settings: Settings) -> list[BaseRoute]:
     return [*routes, *pages.routes()]
 
 
+class CrossOrigin(CORSMiddleware):
+    """CORS as Starlette does it, but a refused preflight has the error body too."""
+
+    def preflight_response(self, request_headers: Headers) -> Response:
+        """The answer to a preflight request; Invalid when it asks for what is not allowed."""
+        response = super().preflight_response(request_headers)
+        if response.status_code >= 400:
+            raise Invalid(f"{bytes(response.body).decode()}.")
+        return response
+
+
 def _cross_origin(app: ASGIApp, origins: tuple[str, ...]) -> ASGIApp:
-    return CORSMiddleware(
-        app,
+    return CrossOrigin(
+        ErrorsAnswered(app),
         allow_origins=origins,
         allow_methods=["POST"],
         allow_headers=["Authorization", "Content-Type", "Content-Encoding"],

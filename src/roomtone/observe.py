@@ -72,7 +72,7 @@ class Observed:
             self._access.flush()
             return
         started = time.perf_counter()
-        tracking_id = new_tracking_id()
+        tracking_id = scope["tracking_id"] = new_tracking_id()
         status = 0
 
         async def send_tracked(message: Message) -> None:
@@ -116,6 +116,29 @@ class Observed:
                     "trackingId": tracking_id,
                 }
             )
+
+
+class ErrorsAnswered:
+    """ASGI middleware for what must see error answers pass, as CORS must to add its headers."""
+
+    def __init__(self, app: ASGIApp) -> None:
+        self._app = app
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Answer; a fault after the answer has begun goes on to the outermost layer."""
+        begun = False
+
+        async def send_noting(message: Message) -> None:
+            nonlocal begun
+            begun = True
+            await send(message)
+
+        try:
+            await self._app(scope, receive, send_noting)
+        except Exception as error:
+            if begun:
+                raise
+            await _response_to(error, scope["tracking_id"])(scope, receive, send)
 
 
 class AccessLines:
