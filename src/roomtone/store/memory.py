@@ -16,7 +16,7 @@ from msgspec import UNSET, Struct, field, structs
 from roomtone.errors import Conflict, Gone, TimedOut, Unavailable
 from roomtone.model import MediaSession, Meeting, MeetingNews, Participant, iso_ms
 from roomtone.store import Counts, MeetingQuery, Summary, Token
-from roomtone.store.columns import fold, time_ms
+from roomtone.store.columns import fold
 from roomtone.store.records import (
     MeetingRecord,
     amended,
@@ -31,6 +31,7 @@ from roomtone.store.records import (
     participants_of,
     summary_of,
 )
+from roomtone.store.timeline import time_ms
 
 
 class _Session(Struct, kw_only=True, frozen=True):

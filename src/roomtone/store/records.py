@@ -25,7 +25,7 @@ from roomtone.model import (
     streams_of,
 )
 from roomtone.store import MeetingQuery, Summary, Token
-from roomtone.store.columns import period_ms, time_ms
+from roomtone.store.timeline import period_ms, time_ms
 
 _TEXTS = (
     "meetingSeriesId",

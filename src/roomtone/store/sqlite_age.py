@@ -27,7 +27,8 @@ from roomtone.store.sqlite_rows import (
     token_of,
     whole,
 )
-from roomtone.store.sqlite_write import KnownMeeting, Writer, writing
+from roomtone.store.sqlite_transaction import writing
+from roomtone.store.sqlite_write import KnownMeeting, Writer
 
 FREE_PAGES_MAX: Final = 64
 VACUUM_PAGES_MAX: Final = 512
@@ -70,7 +71,7 @@ class Ageing(Writer):
             session = session_id(stored)
             meeting = self._meeting(org, meeting_id)
             self._seal(key, created_ms, meeting_id=meeting_id, session=session, org=org)
-            self.change(org, meeting)
+            self.change_meeting(org, meeting)
             self.forget_session(org, session)
         self._turn_meetings(now_ms, silence_ms, limit)
         if not due:
@@ -187,7 +188,7 @@ class Ageing(Writer):
             if session.webexUserEmail.lower() == email.lower():
                 self._put_block(key, anonymised(session))
                 self.db.execute("UPDATE session SET email_hash = 0 WHERE key = ?", (key,))
-                self.change(org, self._meeting(org, meeting))
+                self.change_meeting(org, self._meeting(org, meeting))
                 changed += 1
         return changed
 
@@ -206,7 +207,7 @@ class Ageing(Writer):
                 )
                 self.db.execute("DELETE FROM block WHERE session = ?", (key,))
             if theirs:
-                self.change(org, self._meeting(org, meeting))
+                self.change_meeting(org, self._meeting(org, meeting))
                 changed += 1
         return changed
 

@@ -5,25 +5,21 @@ that a further piece of a known session costs one INSERT. What it remembers is d
 transaction fails and when another process has written.
 """
 
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
-from threading import RLock
-from typing import Concatenate, Final, ParamSpec, TypeVar
+from typing import Final
 
 import apsw
 from msgspec import UNSET, Struct, structs
 
-from roomtone.errors import Conflict, Gone, RoomtoneError
+from roomtone.errors import Conflict, Gone
 from roomtone.model import STREAM_KINDS, MediaSession, Meeting, MeetingNews, sample_count
 from roomtone.store import Token, block
-from roomtone.store.columns import time_ms, time_text
 from roomtone.store.records import (
     MeetingRecord,
     amended,
     first_sample_ms,
     meeting_of,
 )
-from roomtone.store.sqlite_files import fetch, translated
+from roomtone.store.sqlite_files import fetch
 from roomtone.store.sqlite_rows import (
     MEETING_COLUMNS,
     MEETING_FIELDS,
@@ -39,10 +35,8 @@ from roomtone.store.sqlite_rows import (
     token_row,
     whole,
 )
-
-P = ParamSpec("P")
-R = TypeVar("R")
-W = TypeVar("W", bound="Writer")
+from roomtone.store.sqlite_transaction import Transactions, writing
+from roomtone.store.timeline import time_ms, time_text
 
 SESSIONS_REMEMBERED_MAX: Final = 20_000
 MEETINGS_REMEMBERED_MAX: Final = 20_000
@@ -71,7 +65,6 @@ _FIND_SESSION: Final = (
     " (SELECT max(l.id) FROM live l WHERE l.id BETWEEN s.key * ?3 AND s.key * ?3 + ?3 - 1)"
     " FROM session s JOIN meeting m ON m.key = s.meeting WHERE s.org = ?1 AND s.id = ?2"
 )
-_BUMP: Final = "UPDATE meeting SET version = version + 1 WHERE key = ?"
 
 
 class KnownMeeting(Struct):
@@ -103,136 +96,27 @@ class KnownSession(Struct):
         return self.created_ms if self.first_ms is None else self.first_ms
 
 
-def writing(
-    call: Callable[Concatenate[W, P], R],
-) -> Callable[Concatenate[W, P], R]:
-    """A writing call: in a transaction; a failing medium spoils the whole of it."""
-
-    def wrapper(self: W, /, *args: P.args, **kwargs: P.kwargs) -> R:
-        assert self.depth, "a writing call outside transaction()"
-        if self.spoiled is not None:
-            raise self.spoiled
-        try:
-            return call(self, *args, **kwargs)
-        except apsw.Error as error:
-            raise self.spoil(error) from error
-
-    wrapper.__doc__ = call.__doc__
-    return wrapper
-
-
-class Writer:
-    """The one writing connection and what it remembers."""
+class Writer(Transactions):
+    """Announcements, pieces and tokens; what was met is remembered."""
 
     def __init__(self, db: apsw.Connection) -> None:
-        self.db = db
-        self.cursor = db.cursor()
-        self.depth = 0
-        self.spoiled: RoomtoneError | None = None
-        self.after_commit: list[Callable[[], None]] = []
+        super().__init__(db)
         self.sessions: dict[tuple[str, str], KnownSession] = {}
         self.meetings: dict[tuple[str, str], KnownMeeting] = {}
         self.orgs: dict[str, int] = {}
-        self._touched: list[tuple[str, str]] = []
-        self._changed: set[int] = set()
-        self._lock = RLock()
-        self._data_version = -1
 
-    # -- transactions
-
-    @contextmanager
-    def transaction(self) -> Iterator[None]:
-        """All or nothing; nested: a savepoint."""
-        with self._lock:
-            enclosing = self._savepoint() if self.depth else self._outermost()
-            with enclosing:
-                yield
-
-    @contextmanager
-    def _outermost(self) -> Iterator[None]:
-        self._run("BEGIN IMMEDIATE")
-        self.depth, self.spoiled = 1, None
-        try:
-            self._notice_others()
-            yield
-            self._commit()
-        except BaseException:
-            self._roll_back()
-            raise
-        finally:
-            self.depth = 0
-            self._touched.clear()
-            self._changed.clear()
-        chores, self.after_commit = self.after_commit, []
-        for chore in chores:
-            chore()
-
-    @contextmanager
-    def _savepoint(self) -> Iterator[None]:
-        self._run("SAVEPOINT piece")
-        self.depth += 1
-        mark = len(self._touched)
-        try:
-            yield
-            if self.spoiled is not None:
-                raise self.spoiled
-        except BaseException:
-            self._forget_since(mark)
-            if self.spoiled is None:
-                self._run("ROLLBACK TO piece; RELEASE piece")
-            raise
-        else:
-            self._run("RELEASE piece")
-        finally:
-            self.depth -= 1
-
-    def _commit(self) -> None:
-        if self.spoiled is not None:
-            raise self.spoiled
-        try:
-            self.cursor.executemany(_BUMP, [(key,) for key in sorted(self._changed)])
-            self.cursor.execute("COMMIT")
-        except apsw.Error as error:
-            raise self.spoil(error) from error
-
-    def _roll_back(self) -> None:
-        self._forget_since(0)
+    def forget(self, names: list[tuple[str, str]]) -> None:
+        """Do not remember these (organisation, meeting or session)."""
         self.orgs.clear()
-        self.after_commit.clear()
-        if self.db.in_transaction:  # some failures have rolled back by themselves
-            self._run("ROLLBACK")
-
-    def _run(self, sql: str) -> None:
-        try:
-            self.db.execute(sql)
-        except apsw.Error as error:
-            raise self.spoil(error) from error
-
-    def spoil(self, error: apsw.Error) -> Exception:
-        """The error to raise; after one of the medium nothing of this transaction may be kept."""
-        told = translated(error)
-        if told is None:
-            return error
-        self.spoiled = told
-        return told
-
-    def _notice_others(self) -> None:
-        version = self.db.data_version()
-        if version != self._data_version:
-            self._data_version = version
-            self.forget_all()
+        for name in names:
+            self.sessions.pop(name, None)
+            self.meetings.pop(name, None)
 
     def forget_all(self) -> None:
         """Remember nothing."""
         self.sessions.clear()
         self.meetings.clear()
         self.orgs.clear()
-
-    def _forget_since(self, mark: int) -> None:
-        for name in self._touched[mark:]:
-            self.sessions.pop(name, None)
-            self.meetings.pop(name, None)
-        del self._touched[mark:]
 
     def forget_session(self, org: str, session: str) -> None:
         """Do not remember a session."""
@@ -284,7 +168,7 @@ class Writer:
         self.db.execute(_INSERT_MEETING, values)
         known = KnownMeeting(self.db.last_insert_rowid(), record)
         self._remember_meeting(org, known)
-        self.change(org, known)
+        self.change_meeting(org, known)
         return known
 
     def update_meeting(self, org: str, known: KnownMeeting, record: MeetingRecord) -> None:
@@ -292,12 +176,12 @@ class Writer:
         values = [getattr(record, name) for name in _KEPT_FIELDS]
         self.db.execute(_UPDATE_MEETING, (record.start_ms, *values, known.key))
         known.record = record
-        self.change(org, known)
+        self.change_meeting(org, known)
 
-    def change(self, org: str, known: KnownMeeting) -> None:
+    def change_meeting(self, org: str, known: KnownMeeting) -> None:
         """Note that a read of the meeting may now answer something else."""
-        self._touched.append((org, known.record.id))
-        self._changed.add(known.key)
+        self.touch(org, known.record.id)
+        self.change(known.key)
 
     @writing
     def put_meeting(self, org: str, news: MeetingNews, now_ms: int) -> Meeting:
@@ -323,7 +207,7 @@ class Writer:
         if meeting is None:
             fresh = MeetingRecord(id=session.meetingInstanceId, created_ms=now_ms, heard_ms=now_ms)
             meeting = self.create_meeting(org, fresh)
-        self._touched.append(name)
+        self.touch(*name)
         piece = packed(session)
         if known is None:
             known = self._create_session(org, session, meeting, now_ms)
@@ -331,7 +215,7 @@ class Writer:
             self._amend_session(org, session, known, meeting)
         self.cursor.execute(_INSERT_PIECE, (known.key * PIECE_KEYS + known.pieces, now_ms, piece))
         known.pieces += 1
-        self.change(org, meeting)
+        self.change_meeting(org, meeting)
         if known.pieces > PIECES_MAX:
             self.compact(known)
 
