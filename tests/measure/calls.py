@@ -6,7 +6,7 @@ from typing import Any
 import msgspec
 
 from roomtone.measure import Measured, Report, advance
-from roomtone.model import COLUMNS, StreamKind, column_of, epoch_ms
+from roomtone.model import COLUMNS, Stream, StreamKind, column_of, epoch_ms
 
 START_MS = 1_795_400_000_000
 Entry = dict[str, Any]
@@ -25,20 +25,24 @@ def report(
     return msgspec.json.decode(msgspec.json.encode(body), type=Report)
 
 
-def inbound(received: float, lost: float | None = 0, /, *, ssrc: int = 1, **more: Any) -> Entry:
-    """An inbound-rtp entry, of audio unless told otherwise."""
-    entry = {"type": "inbound-rtp", "id": f"I{ssrc}", "kind": "audio", "ssrc": ssrc}
+def inbound(received: float, lost: float | None = 0, /, **more: Any) -> Entry:
+    """An inbound-rtp entry, of audio and SSRC 1 unless told otherwise."""
+    ssrc = more.get("ssrc", 1)
+    entry: Entry = {"type": "inbound-rtp", "id": f"I{ssrc}", "kind": "audio", "ssrc": ssrc}
     return entry | {"packetsReceived": received, "packetsLost": lost} | more
 
 
-def outbound(sent: float, /, *, ssrc: int = 2, **more: Any) -> Entry:
-    entry = {"type": "outbound-rtp", "id": f"O{ssrc}", "kind": "audio", "ssrc": ssrc}
+def outbound(sent: float, /, **more: Any) -> Entry:
+    """An outbound-rtp entry, of audio and SSRC 2 unless told otherwise."""
+    ssrc = more.get("ssrc", 2)
+    entry: Entry = {"type": "outbound-rtp", "id": f"O{ssrc}", "kind": "audio", "ssrc": ssrc}
     return entry | {"packetsSent": sent} | more
 
 
-def remote(lost: float, /, *, ssrc: int = 2, **more: Any) -> Entry:
-    """The far end's report on the outbound stream `ssrc`."""
-    entry = {"type": "remote-inbound-rtp", "id": f"R{ssrc}", "kind": "audio", "ssrc": ssrc}
+def remote(lost: float, /, **more: Any) -> Entry:
+    """The far end's report on the outbound stream of that SSRC."""
+    ssrc = more.get("ssrc", 2)
+    entry: Entry = {"type": "remote-inbound-rtp", "id": f"R{ssrc}", "kind": "audio", "ssrc": ssrc}
     return entry | {"packetsLost": lost, "localId": f"O{ssrc}"} | more
 
 
@@ -70,6 +74,12 @@ def only(told: Measured, kind: StreamKind, column: str) -> list[Value]:
     [stream] = told.streams[kind]
     values: list[Value] = getattr(stream, column)
     return values
+
+
+def span_s(stream: Stream) -> tuple[float, float]:
+    """When an entry starts and ends, in s from the start of the call."""
+    start_ms, end_ms = epoch_ms(stream.startTime), epoch_ms(stream.endTime)
+    return (start_ms - START_MS) / 1000, (end_ms - START_MS) / 1000
 
 
 Cells = dict[tuple[StreamKind, int], dict[str, Value | str]]

@@ -27,7 +27,7 @@ def legs_of(known: State, kind: StreamKind, lane: Lane, limits: dict[str, int]) 
     told = known.runs.get(kind, [])
     legs: list[Run] = []
     for low_ms, high_ms in spans(lane, max(limits.values())):
-        mine = [run for run in told if run.start_ms <= high_ms and run.end_ms >= low_ms]
+        mine = [run for run in told if overlap(run, Run(0, low_ms, high_ms))]
         if mine:
             starts = [low_ms, *(max(run.start_ms, low_ms) for run in mine[1:]), high_ms]
             for run, (start_ms, end_ms) in zip(mine, itertools.pairwise(starts), strict=True):
@@ -76,15 +76,21 @@ def beginning_seen(
     return False
 
 
+def overlap(one: Run, other: Run) -> bool:
+    """Whether two runs share time, or touch."""
+    return one.start_ms <= other.end_ms and one.end_ms >= other.start_ms
+
+
 def keep_runs(known: State, kind: StreamKind, legs: list[Run]) -> None:
     """Remember the legs whose samples were told, in the place of what was known of them."""
     others: list[Run] = []
     for run in known.runs.get(kind, []):
-        same = [leg for leg in legs if run.start_ms <= leg.end_ms and run.end_ms >= leg.start_ms]
+        same = [leg for leg in legs if leg.origin_ms == run.origin_ms and overlap(run, leg)]
         if not same:
             others.append(run)
-        elif run.start_ms < same[0].start_ms:
-            same[0].start_ms = run.start_ms
+        else:  # legs are cut where the snapshots end that were looked at
+            same[0].start_ms = min(same[0].start_ms, run.start_ms)
+            same[-1].end_ms = max(same[-1].end_ms, run.end_ms)
     known.runs[kind] = sorted([*others, *legs], key=lambda run: run.start_ms)[-RUNS_MAX:]
 
 
