@@ -146,7 +146,8 @@ class Transactions:
         return told
 
     def _notice_others(self) -> None:
-        version = self.db.data_version()
+        # The pragma, not Connection.data_version(): that one grows with our own commits too.
+        version = int(str(self.db.pragma("data_version")))
         if version != self._data_version:
             self._data_version = version
             self.forget_all()
