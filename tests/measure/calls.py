@@ -47,7 +47,10 @@ def remote(lost: float, /, **more: Any) -> Entry:
 
 
 def path(
-    protocol: str = "udp", *, rtt: tuple[float, int] | None = None, **candidate: Any
+    protocol: str = "udp",
+    *,
+    rtt: tuple[float, int] | None = None,
+    candidate: dict[str, str] | None = None,
 ) -> list[Entry]:
     """Transport, candidate pair and local candidate; `rtt` is (total in s, responses)."""
     total, responses = rtt or (None, None)
@@ -61,7 +64,7 @@ def path(
             "responsesReceived": responses,
         },
         {"type": "local-candidate", "id": "L", "candidateType": "host", "protocol": protocol}
-        | candidate,
+        | (candidate or {}),
     ]
 
 
