@@ -208,11 +208,12 @@ def start_server(data: Path, *flags: str, env: dict[str, str] | None = None) -> 
 
     def read() -> None:
         assert process.stderr is not None
-        for line in process.stderr:
-            log.append(line)
-            if not address and '"listening"' in line:
-                address.append(json.loads(line)["address"])
-                listening.set()
+        with process.stderr as lines:
+            for line in lines:
+                log.append(line)
+                if not address and '"listening"' in line:
+                    address.append(json.loads(line)["address"])
+                    listening.set()
         listening.set()
 
     threading.Thread(target=read, daemon=True).start()
