@@ -33,6 +33,8 @@ DAY_MS: Final = 86_400_000
 STARTS_MS: Final = (32_400_000, 39_600_000, 48_600_000, 57_600_000)
 """When meetings of a past day start: 09:00, 11:00, 13:30, 16:00 UTC."""
 READ_S_MAX: Final = 10.0
+SILENCE_MS: Final = 300_000
+SEEDED_SESSIONS_MAX: Final = 1_000
 
 log = logging.getLogger("roomtone")
 
@@ -49,15 +51,15 @@ def prepare(store: Store, *, now_ms: int, interval_s: int) -> Demo:
     """Put the organisation into the store, or keep what is there; make a new token for it."""
     with store.transaction():
         if not _meetings(store, from_ms=0, to_ms=now_ms):
-            _seed(store, now_ms, interval_s)
+            _seed(store, now_ms)
         live = _live(store, now_ms, interval_s)
         _put(store, live.news, pieces(live, from_ms=0, to_ms=now_ms), now_ms)
         token = _renew_token(store, now_ms)
     return Demo(token=token, live=live)
 
 
-def _seed(store: Store, now_ms: int, interval_s: int) -> None:
-    """Ended meetings over the last days."""
+def _seed(store: Store, now_ms: int) -> None:
+    """Ended meetings over the last days, as if each had been heard of at its end."""
     today_ms = now_ms - now_ms % DAY_MS
     for index in range(ENDED_COUNT):
         days, slot = divmod(index, len(STARTS_MS))
@@ -67,9 +69,10 @@ def _seed(store: Store, now_ms: int, interval_s: int) -> None:
             participants=3 + index * 5 % 7,
             minutes=25 + index * 10 % 25,
             start_ms=today_ms - (days + 1) * DAY_MS + STARTS_MS[slot],
-            interval_s=interval_s,
         )
-        _put(store, simulated.news, simulated.sessions, now_ms)
+        assert simulated.news.end is not UNSET
+        _put(store, simulated.news, simulated.sessions, epoch_ms(simulated.news.end))
+    store.seal(now_ms, silence_ms=SILENCE_MS, limit=SEEDED_SESSIONS_MAX)
 
 
 def _live(store: Store, now_ms: int, interval_s: int) -> SimulatedMeeting:
