@@ -2,6 +2,7 @@
 
 import ipaddress
 import json as stdlib_json
+import re
 import uuid
 from collections.abc import Callable
 from functools import lru_cache
@@ -33,8 +34,12 @@ T = TypeVar("T")
 TIME_MS_MIN: Final = epoch_ms("2000-01-01T00:00:00Z")
 AHEAD_MS_MAX: Final = 24 * 3600 * 1000
 REPORTS_MAX: Final = 1_000
+NAME_SHOWN_MAX: Final = 64
 MASK_BITS: Final = {4: 28, 6: 96}
-CANONICAL_LENGTH: Final = len("2020-04-10T17:00:00.000Z")
+# Not week dates (2020-W15-5) and not 24:00, which newer Pythons read as well.
+_CANONICAL: Final = re.compile(
+    r"[0-9]{4}-[0-9]{2}-[0-9]{2}T(?:[01][0-9]|2[0-3]):[0-9]{2}:[0-9]{2}\.[0-9]{3}Z"
+)
 SESSION_NAMESPACE: Final = uuid.UUID("6f1c1f7e-6f3d-5c0e-9b0a-3f6d1b1f0a54")
 
 
@@ -178,9 +183,7 @@ def canonical_time(text: str, now_ms: int) -> str:
         raise ValueError("Expected an ISO 8601 time with a zone") from None
     if not TIME_MS_MIN <= moment_ms <= now_ms + AHEAD_MS_MAX:
         raise ValueError("Expected a time from 2000 on and at most a day ahead")
-    if len(text) == CANONICAL_LENGTH and text[10] == "T" and text[19] == "." and text[-1] == "Z":
-        return text
-    return iso_ms(moment_ms)
+    return text if _CANONICAL.fullmatch(text) else iso_ms(moment_ms)
 
 
 def _minted_session_id(session: MediaSession) -> str:
@@ -239,14 +242,16 @@ def parse_reports(
     posted = decode(body, WebrtcReports)
     for name in posted.session:
         if name not in HEADER_FIELDS:
-            raise Invalid(f"Object contains unknown field `{name}` - at `$.session`")
+            shown = name[:NAME_SHOWN_MAX]
+            raise Invalid(f"Object contains unknown field `{shown}` - at `$.session`")
     header = dict(posted.session)
     header["meetingInstanceId"] = posted.meetingId
     header["participantSessionId"] = posted.participantSessionId
     if bound is not None:
         header |= {k: v for k, v in msgspec.structs.asdict(bound).items() if v}
-    header.setdefault("publicIP", public_ip)
-    session = msgspec.convert(header, MediaSession)
+        # What a browser claims of its own public address is worth nothing: the connection tells.
+        header |= {"publicIP": public_ip, "maskedPublicIP": ""}
+    session = _session_of(header | {"publicIP": header.get("publicIP") or public_ip})
     try:
         normalise(session, now_ms)
     except _At as error:
@@ -258,6 +263,13 @@ def parse_reports(
                 f"at `$.reports[{index}].timestamp`"
             )
     return session, posted.reports
+
+
+def _session_of(header: dict[str, str]) -> MediaSession:
+    try:
+        return msgspec.convert(header, MediaSession)
+    except msgspec.ValidationError as error:
+        raise Invalid(str(error).replace("`$.", "`$.session.")) from None
 
 
 def put_sessions(org: str, sessions: list[MediaSession], now_ms: int) -> Callable[[Store], None]:

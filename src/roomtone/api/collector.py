@@ -1,7 +1,7 @@
 """What web pages use: short-lived tokens bound to one person, raw reports in, the test call."""
 
 import secrets
-from ipaddress import ip_address
+from ipaddress import IPv4Address, IPv6Address, ip_address
 from typing import Final
 
 import msgspec
@@ -129,16 +129,23 @@ async def post_reports(request: Request) -> Response:
 def _client_address(request: Request, trusted_proxies: tuple[Network, ...]) -> str:
     """The nearest address that is not a trusted proxy's; "" for loopback, which tells nothing."""
     chain = [request.client.host if request.client else ""]
-    forwarded = request.headers.get("x-forwarded-for", "")
+    # All lines of the header are one list (RFC 9110, 5.3): a proxy may add its own to a forged one.
+    forwarded = ",".join(request.headers.getlist("x-forwarded-for"))
     chain += [hop.strip() for hop in reversed(forwarded.split(",")) if hop.strip()]
     for hop in chain:
         try:
-            address = ip_address(hop)
+            address = _address(hop)
         except ValueError:
             return ""
         if not any(address in network for network in trusted_proxies):
             return "" if address.is_loopback else str(address)
     return ""
+
+
+def _address(text: str) -> IPv4Address | IPv6Address:
+    """An address; one of IPv4 that came over a socket of IPv6 (::ffff:192.0.2.1) is IPv4."""
+    address = ip_address(text)
+    return getattr(address, "ipv4_mapped", None) or address
 
 
 async def start_test_call(request: Request) -> Response:
