@@ -175,14 +175,15 @@ def _time(text: str, now_ms: int, known: dict[str, str], path: str) -> str:
     return canonical
 
 
-def canonical_time(text: str, now_ms: int) -> str:
+def canonical_time(text: str, now_ms: int, *, days_ahead_max: int = 1) -> str:
     """A time as `2020-04-10T17:00:00.000Z`; ValueError says which rule it breaks."""
     try:
         moment_ms = epoch_ms(text)
     except (ValueError, OverflowError):
         raise ValueError("Expected an ISO 8601 time with a zone") from None
-    if not TIME_MS_MIN <= moment_ms <= now_ms + AHEAD_MS_MAX:
-        raise ValueError("Expected a time from 2000 on and at most a day ahead")
+    if not TIME_MS_MIN <= moment_ms <= now_ms + days_ahead_max * AHEAD_MS_MAX:
+        ahead = "a day" if days_ahead_max == 1 else "a year"
+        raise ValueError(f"Expected a time from 2000 on and at most {ahead} ahead")
     return text if _CANONICAL.fullmatch(text) else iso_ms(moment_ms)
 
 
@@ -224,7 +225,7 @@ def parse_news(body: bytes, now_ms: int) -> MeetingNews:
         text = getattr(news, name)
         if text is not UNSET:
             try:
-                setattr(news, name, canonical_time(text, now_ms + 366 * AHEAD_MS_MAX))
+                setattr(news, name, canonical_time(text, now_ms, days_ahead_max=366))
             except ValueError as error:
                 raise Invalid(f"{error} - at `$.{name}`") from None
     if news.start is not UNSET and news.end is not UNSET and news.end < news.start:

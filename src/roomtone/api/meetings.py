@@ -25,7 +25,7 @@ from roomtone.api.wire import (
     valid_meeting_id,
 )
 from roomtone.errors import Invalid, NotFound
-from roomtone.model import Meeting, MeetingNews, MeetingState, Participant, epoch_ms
+from roomtone.model import Meeting, MeetingNews, MeetingState, Participant, epoch_ms, iso_ms
 from roomtone.store import MeetingQuery, Store
 
 PAGE_DEFAULT: Final = 10
@@ -70,6 +70,8 @@ async def list_meetings(request: Request) -> Response:
     if len(found) > wanted.limit:
         page: dict[str, str | int] = {
             **query,
+            "from": iso_ms(wanted.from_ms),  # the default window moves on with the clock
+            "to": iso_ms(wanted.to_ms),
             "max": wanted.limit,
             "offset": wanted.offset + wanted.limit,
         }
@@ -111,9 +113,11 @@ def _moment(query: Mapping[str, str], name: str, default_ms: int) -> int:
     try:
         moment = datetime.fromisoformat(text.replace(" ", "+"))  # an unescaped + arrives as a space
         moment = moment if moment.tzinfo else moment.replace(tzinfo=UTC)
-        return epoch_ms(moment.isoformat())
+        moment_ms = epoch_ms(moment.isoformat())
+        iso_ms(moment_ms)  # with its zone's offset it may lie outside of the years 1..9999
     except (ValueError, OverflowError):
         raise Invalid(f"{name}: expected an ISO 8601 date or time.") from None
+    return moment_ms
 
 
 async def get_meeting(request: Request) -> Response:
@@ -230,7 +234,7 @@ def endpoints() -> list[Endpoint]:
             scopes=("telemetry:write",),
             body=MeetingNews,
             answers={200: Meeting, 201: Meeting},
-            errors=(400, 401, 403, 410, 413, 415, 429, 503),
+            errors=(400, 401, 403, 409, 410, 413, 415, 429, 503),
         ),
         Endpoint(
             method="GET",

@@ -133,7 +133,8 @@ class Store(Protocol):
     def put_meeting(self, org: str, news: MeetingNews, now_ms: int) -> Meeting:
         """Announce or amend the meeting `news.id` (never UNSET here) and return it as it is now.
 
-        Fields left UNSET keep their value. Gone if it was removed by retention.
+        Fields left UNSET keep their value. Gone if it was removed by retention; Conflict when its
+        announced end would lie before its announced start.
         """
 
     def put_session(self, org: str, session: MediaSession, now_ms: int) -> None:

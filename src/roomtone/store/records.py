@@ -6,6 +6,7 @@ from typing import Any
 
 from msgspec import UNSET, DecodeError, Struct, UnsetType, ValidationError, json, structs
 
+from roomtone.errors import Conflict
 from roomtone.model import (
     ADDRESS_FIELDS,
     DEVICE_LABEL_FIELDS,
@@ -75,6 +76,8 @@ def amended(record: MeetingRecord, news: MeetingNews, now_ms: int) -> MeetingRec
     sent = {name: getattr(news, name) for name in _TEXTS if getattr(news, name) is not UNSET}
     start = _amended_time(news.start, record.announced_start_ms)
     end = _amended_time(news.end, record.announced_end_ms)
+    if start is not None and end is not None and end < start:
+        raise Conflict("the meeting would end before it starts")
     record = structs.replace(
         record, announced_start_ms=start, announced_end_ms=end, heard_ms=now_ms, **sent
     )
