@@ -102,6 +102,8 @@ class Observed:
         if counter is None:
             counter = self._counters[key] = self._metrics.requests.labels(*map(str, key))
         counter.inc()
+        if method == "POST" and status >= 400:
+            self._metrics.refused.labels(str(status)).inc()
         self._metrics.request_seconds.observe(seconds)
         if access_log.isEnabledFor(logging.INFO):
             self._access.add(

@@ -15,6 +15,7 @@ from roomtone.cli import COMMANDS, TOKEN_COMMANDS
 from roomtone.commands.layers import shown
 from roomtone.metrics import Metrics
 from roomtone.web import pages
+from tests.conftest import Api
 from tests.docs.markdown import CODE_SPAN, HEADING, SOURCE, code, page, section, table
 
 API = page("docs/api.md")
@@ -103,6 +104,17 @@ def test_metrics_that_the_text_names_exist() -> None:
     served = Metrics().text().decode()
     for name in set(re.findall(r"\broomtone_(?!data)[a-z_]+", OPERATING + API)):
         assert name in served, name
+
+
+def test_a_refused_write_is_counted_and_a_refused_read_is_not(api: Api) -> None:
+    assert api.post("/v1/meeting/qualities", {"items": [{}]}).status_code == 400
+    assert api.qualities("nowhere").status_code == 404
+    counted = [
+        line
+        for line in api.client.get("/metrics").text.splitlines()
+        if line.startswith("roomtone_refused_total{")
+    ]
+    assert counted == ['roomtone_refused_total{status="400"} 1.0']
 
 
 def error_kinds() -> Iterator[type[errors.RoomtoneError]]:
