@@ -1,5 +1,6 @@
 """`roomtone serve` and `roomtone demo`: the server, and the server with something to look at."""
 
+import signal
 import sys
 from collections.abc import Sequence
 from dataclasses import replace
@@ -29,6 +30,7 @@ def serve(settings: SettingFlags = Settings(), *, config: ConfigFlag = None) -> 
     listener = app.listen(settings)
     store = open_store(settings.data)
     try:
+        _end_well_when_asked()
         app.serve(app.create_app(settings, store), settings, listener)
     finally:
         store.close()
@@ -55,9 +57,16 @@ def demo(settings: SettingFlags = Settings(), *, config: ConfigFlag = None) -> N
         ready = demonstration.prepare(store, now_ms=now, interval_s=settings.interval_s)
         growth: Sequence[Background] = (demonstration.Growth(ready.live, told_ms=now),)
         _welcome(app.address_of(listener, settings), ready)
+        _end_well_when_asked()
         app.serve(app.create_app(settings, store, background=growth), settings, listener)
     finally:
         store.close()
+
+
+def _end_well_when_asked() -> None:
+    """Exit with 0 after SIGTERM or SIGINT: uvicorn, once it has stopped, raises them again."""
+    for number in (signal.SIGTERM, signal.SIGINT):
+        signal.signal(number, lambda *_: sys.exit(0))
 
 
 def _welcome(address: str, ready: demonstration.Demo) -> None:
