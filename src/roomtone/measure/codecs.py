@@ -9,6 +9,7 @@ LABELS: Final = {
     "pcmu": "PCMU", "pcma": "PCMA", "g722": "G.722", "isac": "iSAC", "ilbc": "iLBC",
 }  # fmt: skip
 PROFILE_LEVEL_ID: Final = re.compile(r"profile-level-id=([0-9a-fA-F]{6})")
+LABEL_LENGTH_MAX: Final = 32
 BASELINE_DEFAULT: Final = "42000a"
 """RFC 6184, 8.1: without the parameter, Baseline without further constraints is inferred."""
 CONSTRAINT_SET1: Final = 0x40
@@ -21,7 +22,7 @@ def codec_label(mime_type: str, fmtp: str = "") -> str:
     if name.lower() == "h264":
         profile = h264_profile(fmtp)
         return f"H.264 {profile}" if profile else "H.264"
-    return LABELS.get(name.lower(), name)
+    return LABELS.get(name.lower(), name[:LABEL_LENGTH_MAX])
 
 
 def h264_profile(fmtp: str) -> str:

@@ -32,8 +32,9 @@ Key = tuple[str, StreamKind, int]
 class Flow(Struct, gc=False):
     """What one stream carried from `start_ms` to `end_ms`, by this end's own count.
 
-    `packets` and `bits` are net of retransmissions; `lost` and `expected` are None where this end
-    cannot know them (outgoing, or over TCP).
+    `packets` and `bits` are net of retransmissions (webrtc-stats counts these in packetsReceived,
+    packetsSent and bytes* too, and leaves RTP headers and padding out of bytes*). `lost` and
+    `expected` are None where this end cannot know them (outgoing, or over TCP).
     """
 
     start_ms: float
@@ -235,8 +236,10 @@ def heard(runs: Iterable[Sequence[Point]], limit_ms: int) -> list[Heard]:
     """Losses and jitter that the far end reported, over the spans its reports cover.
 
     With its own count of packets received (Firefox, aiortc): dLost / (dLost + dReceived). Without
-    (Chromium): dLost / dSent. In Chromium's video dSent holds padding sent as RTX, which no
-    counter tells apart, so that this is an estimate (too low by up to a third).
+    (Chromium): dLost / dSent, net of what was sent again. In Chromium's video that holds probes,
+    padding sent as RTX that no counter tells apart, so that this is an estimate: a recorded call
+    gave 3.4 to 4.7 % for 4.6 to 5.2 % on the wire, and a bit rate of up to 1.6 times. (The mean of
+    the distinct `fractionLost` gave 4.5 to 15 %: short reports count reordering as loss.)
     """
     found: list[Heard] = []
     for run in runs:

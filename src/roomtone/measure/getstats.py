@@ -18,6 +18,9 @@ ROWS_MAX: Final = 200
 """RTP streams of one report that are measured: the first so many."""
 JITTER_S_MAX: Final = 10.0
 REPORT_AGE_MS_MAX: Final = 60_000.0
+ADDRESS_LENGTH_MAX: Final = 64
+PAIR_ID_LENGTH_MAX: Final = 64
+UNSPECIFIED: Final = ("0.0.0.0", "::")  # noqa: S104 compared with, not bound to
 NETWORK_TYPES: Final = frozenset({"wifi", "cellular", "ethernet"})
 AIORTC_PREFIXES: Final = {
     "outbound-rtp_": "remote-inbound-rtp_",
@@ -234,7 +237,9 @@ def stun_of(pair: Entry | None) -> Stun | None:
     """Connectivity checks of the pair in use (webrtc-stats, RTCIceCandidatePairStats)."""
     if pair is None or pair.total_round_trip_time is None or not pair.responses_received:
         return None
-    return Stun(pair.id or "", pair.total_round_trip_time, pair.responses_received)
+    return Stun(
+        (pair.id or "")[:PAIR_ID_LENGTH_MAX], pair.total_round_trip_time, pair.responses_received
+    )
 
 
 def network_type(local: Entry | None) -> str:
@@ -252,6 +257,6 @@ def local_ip(local: Entry | None) -> str:
         return ""
     host = local.candidate_type == "host"
     address = (local.address or local.ip) if host else local.related_address
-    if not address or address.endswith(".local") or address in ("0.0.0.0", "::"):  # noqa: S104
+    if not address or len(address) > ADDRESS_LENGTH_MAX or address.endswith(".local"):
         return ""
-    return address
+    return "" if address in UNSPECIFIED else address

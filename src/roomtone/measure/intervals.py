@@ -7,7 +7,7 @@ folded into one: loss and bit rate of all together, height and frame rate of the
 weighted by packets.
 """
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable
 from typing import Final, Literal
 
 from msgspec import Struct, field
@@ -49,16 +49,21 @@ class Grid(Struct, gc=False):
         low_ms, high_ms = max(self.low_ms, low_ms), min(self.high_ms, high_ms)
         return Grid(self.origin_ms, self.size_ms, low_ms, high_ms)
 
-    def shares(self, start_ms: float, end_ms: float) -> Iterator[tuple[int, float, float]]:
+    def shares(self, start_ms: float, end_ms: float) -> list[tuple[int, float, float]]:
         """(number, start, end) of each part that a span has in an interval."""
         low, high = max(start_ms, self.low_ms), min(end_ms, self.high_ms)
         if low >= high:
-            return
-        for number in range(self.first(low), self.first(high) + 1):
+            return []
+        first, last = self.first(low), self.first(high)
+        if first == last:
+            return [(first, low, high)]
+        parts: list[tuple[int, float, float]] = []
+        for number in range(first, last + 1):
             edge = self.origin_ms + number * self.size_ms
             part_low, part_high = max(low, edge), min(high, edge + self.size_ms)
             if part_low < part_high:
-                yield number, part_low, part_high
+                parts.append((number, part_low, part_high))
+        return parts
 
 
 class Lane(Struct):
@@ -239,6 +244,7 @@ def sample(cell: Cell, size_ms: float) -> Sample:
     bits_ms = covered_ms(cell.bits_spans)
     if bits_ms >= enough_ms:
         values["mediaBitRate"] = round(1000 * cell.bits / bits_ms)
+        origins["mediaBitRate"] = "estimated" if cell.estimated else "counted"
     jitter = jitter_of(cell.parts.values(), enough_ms)
     if jitter is not None:
         values["jitter"] = round(jitter, 1)

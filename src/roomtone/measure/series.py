@@ -20,6 +20,8 @@ from roomtone.measure.state import Measured, State, forget, pack, take, unpack
 from roomtone.model import STREAM_KINDS, Column, Stream, StreamKind
 
 HORIZON_S_DEFAULT: Final = 300.0
+INTERVALS_MAX: Final = 3_600
+"""Intervals that one call may reach back from its newest report; earlier reports are late."""
 
 
 def advance(
@@ -36,9 +38,17 @@ def advance(
     run whose intervals have been told keeps their phase when reports of its beginning follow, and
     a value found while reports were missing stays where all of them together leave it unknown.
     """
+    assert interval_s > 0, "an interval takes time"
     known = unpack(state)
     measured = Measured()
-    touched = take(known, reports, measured, horizon_ms=1000 * horizon_s)
+    size_ms = 1000 * interval_s
+    touched = take(
+        known,
+        reports,
+        measured,
+        horizon_ms=1000 * horizon_s,
+        reach_ms=max(INTERVALS_MAX * size_ms, 1000 * horizon_s),
+    )
     if touched is None:
         return state, measured
     limits = {
@@ -47,7 +57,6 @@ def advance(
     }
     limit_ms = max(limits.values())
     low_ms, high_ms = touched[0] - limit_ms, touched[1] + limit_ms
-    size_ms = 1000 * interval_s
     lanes = lanes_of(known, limits, low_ms - limit_ms - size_ms, high_ms + limit_ms + size_ms)
     for kind in STREAM_KINDS:
         if (lane := lanes.get(kind)) is not None and lane.flows:

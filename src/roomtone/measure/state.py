@@ -26,7 +26,7 @@ class Measured(Struct, kw_only=True):
 
     `header`: fields of MediaSession that reports reveal (networkType, localIP). `late`: reports
     older than the horizon, `repeated`: known already; both ignored. `origins`: by kind and column
-    where figures are from, when it is not this end's own count; one estimate makes it "estimated".
+    where figures are from; one estimate among them makes it "estimated".
     """
 
     streams: dict[StreamKind, list[Stream]] = field(default_factory=dict)
@@ -73,13 +73,19 @@ def pack(known: State) -> bytes:
 
 
 def take(
-    known: State, reports: Sequence[Report], measured: Measured, *, horizon_ms: float
+    known: State,
+    reports: Sequence[Report],
+    measured: Measured,
+    *,
+    horizon_ms: float,
+    reach_ms: float,
 ) -> tuple[int, int] | None:
     """Put new reports in their places; return the time from the neighbours before to those after.
 
-    None when none of them was new.
+    None when none of them was new. `reach_ms`: how far one call may reach back from its newest.
     """
-    oldest_ms = known.newest_ms - horizon_ms
+    newest_ms = max((report.timestamp for report in reports), default=0.0)
+    oldest_ms = max(known.newest_ms - horizon_ms, newest_ms - reach_ms)
     low_ms: int | None = None
     high_ms = 0
     for report in sorted(reports, key=lambda report: report.timestamp):
@@ -122,6 +128,7 @@ def forget(known: State, *, keep_ms: float) -> None:
     if len(known.connections) > CONNECTIONS_MAX:
         by_age = sorted(known.connections.items(), key=lambda item: item[1][-1].at_ms)
         known.connections = dict(by_age[-CONNECTIONS_MAX:])
+        known.kept_ms = max(known.kept_ms, by_age[-CONNECTIONS_MAX - 1][1][-1].at_ms)
     while row_count(known) > ROWS_MAX and any(len(x) > 2 for x in known.connections.values()):
         for name, shots in known.connections.items():
             known.connections[name] = [*shots[:-1:2], shots[-1]]
