@@ -262,7 +262,7 @@ def piece(session: MediaSession, *, from_ms: int, to_ms: int) -> MediaSession | 
     left = session.leaveTime is not UNSET and from_ms < epoch_ms(session.leaveTime) <= to_ms
     if not left:
         part.leaveTime = UNSET
-    return part if news or joined or left else None
+    return part if news or part.resources or joined or left else None
 
 
 def _span(start_ms: int, interval_s: float, count: int, from_ms: int, to_ms: int) -> range:

@@ -110,11 +110,10 @@ def conditions(
     rng: Random, people: list[Person], script: list[Trouble], intervals: int
 ) -> list[list[Condition]]:
     """The hidden state, [person][interval]; people of one site, of one region share congestion."""
-    shared = {
-        place: walk(rng, intervals, swing=0.15)
-        for person in people
-        for place in (person.site.name, person.site.region)
-    }
+    places = dict.fromkeys(
+        place for person in people for place in (person.site.name, person.site.region)
+    )
+    shared = {place: walk(rng, intervals, swing=0.15) for place in places}
     return [
         _person_conditions(rng, index, person, script, shared, intervals)
         for index, person in enumerate(people)
