@@ -21,6 +21,7 @@ from roomtone.store import (
 from roomtone.store.records import meeting_of
 from roomtone.store.sqlite_age import Ageing
 from roomtone.store.sqlite_files import FILE_NAME, Readers, open_writer, speaking
+from roomtone.store.sqlite_recent import Recent
 
 PROBE_BYTES = 4_096
 
@@ -37,9 +38,11 @@ class SQLiteStore:
         self.path = folder / FILE_NAME
         self._writer = Ageing(open_writer(self.path))
         self._readers = Readers(self.path)
+        self._recent = Recent(self.path)
 
     def close(self) -> None:
         self._readers.close()
+        self._recent.close()
         self._writer.db.close()
 
     @speaking
@@ -92,11 +95,8 @@ class SQLiteStore:
 
     @speaking
     def token(self, token_hash: bytes) -> Token | None:
-        db = self._readers.take()
-        try:
-            return sqlite_read.token(db, token_hash)
-        finally:
-            self._readers.give(db)
+        found: Token | None = self._recent.read(sqlite_read.token, token_hash)
+        return found
 
     @speaking
     def tokens(self, org: str) -> list[Token]:
@@ -116,11 +116,8 @@ class SQLiteStore:
 
     @speaking
     def version(self, org: str, meeting_id: str) -> int:
-        db = self._readers.take()
-        try:
-            return sqlite_read.version(db, org, meeting_id)
-        finally:
-            self._readers.give(db)
+        version: int = self._recent.read(sqlite_read.version, org, meeting_id)
+        return version
 
     @speaking
     def sessions(
