@@ -78,6 +78,15 @@ def test_commands_and_flags_that_a_page_names_exist(path: Path) -> None:
                 assert flag == "--help" or flag in help_of(command), f"roomtone {command} {flag}"
 
 
+@pytest.mark.parametrize("path", PAGES, ids=lambda path: path.name)
+def test_flags_that_a_page_names_alone_exist(path: Path) -> None:
+    commands = (*COMMANDS, *(f"token {name}" for name in TOKEN_COMMANDS))
+    for text in CODE_SPAN.findall(prose(path.read_text("utf-8"))):
+        flag = re.match(r"--[a-z-]+", text)
+        if flag and flag[0] != "--help":
+            assert any(flag[0] in help_of(command) for command in commands), text
+
+
 def test_the_changelog_has_this_version() -> None:
     assert f"\n## [{roomtone.__version__}] - " in page("CHANGELOG.md")
 
