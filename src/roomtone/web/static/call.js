@@ -253,7 +253,7 @@ function row(/** @type {string} */ label, /** @type {string} */ direction,
     cell(height, 0, "px"), cell(frameRate, 0, "/s"),
   );
   const codecCell = document.createElement("td");
-  codecCell.textContent = figure.codec;
+  codecCell.textContent = figure.codec === "opus" ? "Opus" : figure.codec;
   tr.append(codecCell);
   return tr;
 }
@@ -305,7 +305,7 @@ function summary(/** @type {any[]} */ items) {
     const [received, sent] = [count(name + "In"), count(name + "Out")];
     return received || sent ? `${label.toLowerCase()} ${received} received, ${sent} sent` : [];
   });
-  return found.length ? `intervals so far: ${found.join("; ")}.`
+  return found.length ? `intervals of a minute so far: ${found.join("; ")}.`
     : "no interval is complete yet; the first appears after about a minute.";
 }
 

@@ -35,6 +35,7 @@ const FIELDS = new RegExp("^(?!mediaType|totalSamplesD|.*(Certificate|With|OnSen
   "Implementation|Duration|codeTime))$");
 const STATES = ["connected", "disconnected", "failed", "closed"];
 const POST_S_MAX = 30, RETRY_S_MAX = 300, RETRY_AFTER_S_MAX = 86400, LAST_TRIES_MAX = 8;
+const LEAVE_BYTES_MAX = 64000;
 
 const now = () => new Date().toISOString();
 const uuid = () => {
@@ -44,6 +45,8 @@ const uuid = () => {
   const hex = Array.from(b, (x) => x.toString(16).padStart(2, "0")).join("");
   return hex.replace(/^(.{8})(....)(....)(....)/, "$1-$2-$3-$4-").toUpperCase();
 };
+const idOf = (/** @type {MediaStreamTrack | string} */ track) =>
+  typeof track === "string" ? track : track?.id;
 const sizeOf = (/** @type {string} */ text) => new TextEncoder().encode(text).length;
 
 /**
@@ -129,12 +132,14 @@ export function collect(options) {
   const roles = new Map();
   /** @type {Report[]} */
   let buffer = [];
-  /** @type {{reports: Set<Report>, size: number} | undefined} */
-  let inFlight;
+  /** @type {{reports: Set<Report>, size: number} | undefined} what outlives the page */
+  let safe;
   /** @type {Promise<void> | undefined} */
   let posting;
   /** @type {string | undefined} */
   let bearer;
+  /** @type {URL} */
+  let endpoint;
   /** @type {Header} */
   let seen = {}, told = {};
   /** @type {number | undefined} */
@@ -143,7 +148,8 @@ export function collect(options) {
   let retryTimer;
   let sessionId = uuid(), joinTime = now(), leaveTime = "", joinMeetingTime = "", devices = "";
   let counter = 0, buffered = 0, dropped = 0, failures = 0, notBefore = 0, postedAt = started;
-  let joined = false, announced = false, stopped = false, dead = false;
+  let everything = false, urgent = false, joined = false, announced = false;
+  let stopped = false, dead = false;
 
   const warn = (/** @type {string} */ text) => {
     try {
@@ -158,9 +164,8 @@ export function collect(options) {
     buffered = 0;
     warn(text + "; no more telemetry is sent");
   };
-  const guard = (/** @type {() => any} */ work) => {
+  const guard = (/** @type {() => any} */ work) =>
     Promise.resolve().then(work).catch((error) => warn(String(error)));
-  };
 
   /** @returns {[string | undefined, RTCPeerConnection][]} */
   function given() {
@@ -172,7 +177,8 @@ export function collect(options) {
   }
 
   function refresh() {
-    const all = [...given(), ...Array.from(added, (pc) => /** @type {const} */ ([undefined, pc]))];
+    const all = [...given(), ...Array.from(added, (pc) => /** @type {const} */ ([undefined, pc]))]
+      .filter((pair) => pair[1]);
     for (const [name, pc] of all) {
       if (!connectionNames.has(pc)) connectionNames.set(pc, name ?? "pc" + ++counter);
       if (watched.has(pc)) continue;
@@ -208,7 +214,7 @@ export function collect(options) {
   function rolesOf(/** @type {RTCRtpTransceiver[]} */ transceivers, /** @type {string} */ name) {
     const given = typeof o.tracks === "function" ? o.tracks() : o.tracks;
     const pairs = given instanceof Map ? given : Object.entries(given ?? {});
-    for (const [track, role] of pairs) roles.set(typeof track === "string" ? track : track.id, role);
+    for (const [track, role] of pairs) roles.set(idOf(track), role);
     /** @type {Record<string, Role>} */
     const found = {};
     for (const { mid, sender, receiver } of transceivers) {
@@ -257,7 +263,8 @@ export function collect(options) {
     const known = /^(wifi|cellular|ethernet)$/.test(type);
     return { ...seen, networkType: known ? type : undefined, participantId: p.id,
       webexUserName: p.name, webexUserEmail: p.email, joinTime,
-      joinMeetingTime: joinMeetingTime || undefined, leaveTime: leaveTime || undefined, ...o.session, ...told };
+      joinMeetingTime: joinMeetingTime || undefined, leaveTime: leaveTime || undefined,
+      ...o.session, ...told };
   }
 
   /** The labels of the devices whose tracks are being sent; a drawn picture has none. */
@@ -292,51 +299,60 @@ export function collect(options) {
     return { body: head + chosen.map((r) => r.text).join() + "]}", size, reports: new Set(chosen) };
   }
 
-  const send = (/** @type {string} */ body, /** @type {number} */ size) =>
-    fetch(new URL("/v1/webrtc/reports", o.url), {
-      method: "POST", body, keepalive: size <= 65000, credentials: "omit", cache: "no-store",
+  const send = (/** @type {string} */ body, /** @type {boolean} */ keepalive) =>
+    fetch(endpoint, {
+      method: "POST", body, keepalive, credentials: "omit", cache: "no-store",
       referrerPolicy: "no-referrer", signal: AbortSignal.timeout(POST_S_MAX * 1000),
       headers: { authorization: "Bearer " + bearer, "content-type": "application/json" },
     });
 
   /** One post at a time; `all` goes on until the buffer is empty. @returns {Promise<void>} */
   function post(all = true) {
-    posting ??= drain(all).finally(() => { posting = undefined; });
+    everything ||= all;
+    posting ??= drain().finally(() => {
+      posting = undefined;
+      everything = false;
+    });
     return posting;
   }
 
-  async function drain(/** @type {boolean} */ all) {
+  async function drain() {
     postedAt = performance.now();
     do {
       if (dead || performance.now() < notBefore) return;
       await lookAtDevices().catch(() => {});
       const parcel = pack(o.postBytes);
       if (!parcel.reports.size && announced && !leaveTime) return;
-      inFlight = parcel;
-      const refused = await deliver(parcel);
-      inFlight = undefined;
+      // Browsers allow 64 KiB of keepalive bodies at a time: only a page that hides needs them.
+      if (urgent && parcel.size <= LEAVE_BYTES_MAX) safe = parcel;
+      urgent = false;
+      const refused = await deliver(parcel.body, safe === parcel);
+      safe = undefined;
       if (refused) return retry(refused);
       failures = 0;
       announced = true;
+      const before = buffer.length;
       buffer = buffer.filter((report) => !parcel.reports.has(report));
+      dropped -= parcel.reports.size - (before - buffer.length);
       buffered = buffer.reduce((sum, report) => sum + report.size, 0);
-    } while (buffer.length && (all || full()));
+    } while (buffer.length && (everything || full()));
   }
 
   /**
    * Undefined when it is stored, else the seconds that the server asks to wait, or -1.
-   * @param {{body: string, size: number}} parcel
+   * @param {string} body
+   * @param {boolean} keepalive
    * @returns {Promise<number | undefined>}
    */
-  async function deliver(parcel, again = true) {
+  async function deliver(body, keepalive, again = true) {
     try {
       bearer ??= await (typeof o.token === "function" ? o.token() : o.token);
-      const response = await send(parcel.body, parcel.size);
+      const response = await send(body, keepalive);
       const { status } = response;
       if (response.ok) return;
       if (status === 401 && typeof o.token === "function") {
         bearer = undefined;
-        return again ? deliver(parcel, false) : -1;
+        return again ? deliver(body, keepalive, false) : -1;
       }
       if (status < 500 && status !== 408 && status !== 429) {
         const answer = await response.json().catch(() => ({}));
@@ -386,13 +402,21 @@ export function collect(options) {
   function leave() {
     clearTimeout(sampleTimer);
     clearTimeout(retryTimer);
+    addEventListener("pageshow", comeBack, { once: true });
     leaveTime = now();
-    const parcel = pack(64000 - (inFlight?.size ?? 0), true, inFlight?.reports);
-    dropped += buffer.length - parcel.reports.size - (inFlight?.reports.size ?? 0);
+    try {
+      sendTheRest();
+    } catch (error) {
+      warn(String(error));
+    }
+  }
+
+  function sendTheRest() {
+    const parcel = pack(LEAVE_BYTES_MAX - (safe?.size ?? 0), true, safe?.reports);
+    dropped += buffer.length - parcel.reports.size - (safe?.reports.size ?? 0);
     buffer = [];
     buffered = 0;
-    if (bearer && !dead) send(parcel.body, parcel.size).catch(() => {});
-    addEventListener("pageshow", comeBack, { once: true });
+    if (bearer && !dead) send(parcel.body, true).catch(() => {});
   }
 
   /** Back from the back-forward cache: somebody who had left joins again, as a new session. */
@@ -407,48 +431,59 @@ export function collect(options) {
 
   const hidden = () => {
     // A hidden page on a phone may end without another word.
-    if (document.visibilityState === "hidden" && announced) guard(post);
+    if (document.visibilityState !== "hidden" || !announced || leaveTime) return;
+    urgent = true;
+    guard(post);
   };
 
-  guard(async () => {
-    if (!o.url || !o.token || !o.meetingId) return giveUp("url, token and meetingId are needed");
+  Promise.resolve().then(async () => {
+    if (!o.token || !o.meetingId) return giveUp("url, token and meetingId are needed");
+    endpoint = new URL("/v1/webrtc/reports", o.url);
     addEventListener("pagehide", leave);
     document.addEventListener("visibilitychange", hidden);
     seen = { ...(await client()), ...seen };
     if (!stopped) await tick();
-  });
+  }).catch((error) => (endpoint ? warn(String(error)) : giveUp(String(error))));
 
   return {
     get sessionId() { return sessionId; },
     get dropped() { return dropped; },
     get buffered() { return buffered; },
     /** Watches one more connection. */
-    add(/** @type {RTCPeerConnection} */ pc, /** @type {string} */ name = "pc" + ++counter) {
-      if (stopped) return;
-      connectionNames.set(pc, name);
-      added.add(pc);
-      guard(sampleAll);
+    add(/** @type {RTCPeerConnection} */ pc, /** @type {string | undefined} */ name) {
+      return guard(() => {
+        if (stopped) return;
+        if (name) connectionNames.set(pc, name);
+        added.add(pc);
+        return sampleAll();
+      });
     },
     /** Forgets a connection after a last sample: call it before `pc.close()`. */
-    async remove(/** @type {RTCPeerConnection} */ pc) { await forget(pc); },
+    remove(/** @type {RTCPeerConnection} */ pc) { return guard(() => forget(pc)); },
     /** Says what a track (or its id, or the mid it is received on) shows. */
     name(/** @type {MediaStreamTrack | string} */ track, /** @type {Role} */ role) {
-      roles.set(typeof track === "string" ? track : track.id, role);
+      roles.set(idOf(track), role);
     },
     /** Header fields that the page learns later. */
     update(/** @type {Header} */ fields) { told = { ...told, ...fields }; },
     /** Samples and posts now. Never rejects. */
-    async flush() {
-      if (!stopped) await sampleAll().then(() => post()).catch(() => {});
+    flush() {
+      return guard(async () => {
+        if (stopped) return;
+        await sampleAll();
+        await post();
+      });
     },
     /** A last sample, leaveTime, and the last post. Never rejects. */
-    async stop() {
-      if (stopped) return;
-      halt();
-      await sampleAll().catch(() => {});
-      leaveTime = now();
-      await posting;
-      await post().catch(() => {});
+    stop() {
+      return guard(async () => {
+        if (stopped) return;
+        halt();
+        await sampleAll().catch(() => {});
+        leaveTime = now();
+        await posting;
+        await post();
+      });
     },
   };
 }

@@ -109,7 +109,7 @@ function slide() {
     context.font = "28px system-ui, sans-serif";
     for (let line = 0; line < 9; line++) {
       const number = Math.floor(seconds) + line;
-      context.fillText(`Line ${number}: a generated slide in place of a screen`, 64, 168 + line * 56);
+      context.fillText(`Line ${number}: a slide in place of a screen`, 64, 168 + line * 56);
     }
     context.fillStyle = "#d55e00";
     context.beginPath();
