@@ -1,45 +1,261 @@
-"""A sealed session in one compact block."""
+"""A sealed session in one compact block, exactly as it was sent.
 
-import json
-from typing import Any
+Layout: one byte for the edition of the format (1), two bytes (little-endian) m, four bytes h, then
+m bytes of head, h bytes of the columns' highest bytes (LZMA) and their lower bytes (see pack.py).
+
+The head is MessagePack, compressed by zstd with a fixed dictionary of words that heads have in
+common: the header's strings without what the session's row knows (participantId without the
+beginning that it shares with the meeting's id), times in ms relative to the first entry's start,
+then per kind and entry: interval, start, end (relative to the end of the last sample), codec,
+transport, the lengths of the columns; at last the parameters of the columns.
+"""
+
+import lzma
+from collections.abc import Iterator
+from itertools import chain, takewhile
+from threading import local
+from typing import Any, Final
 
 import msgspec
 import zstandard
+from msgspec import UNSET
 
-from roomtone.model import MediaSession
-from roomtone.store.columns import fields_of, folded
+from roomtone.errors import Unavailable
+from roomtone.model import (
+    COLUMNS,
+    HEADER_FIELDS,
+    RESOURCE_COLUMNS,
+    STREAM_KINDS,
+    MediaSession,
+    Resources,
+    Stream,
+    column_of,
+    sample_count,
+    streams_of,
+)
+from roomtone.store.pack import Packer, Values, pack, unpack, unpacked_columns
+from roomtone.store.timeline import period_ms, time_ms, time_text
 
-_encode = msgspec.msgpack.Encoder().encode
-_decode = msgspec.msgpack.Decoder().decode
+EDITION: Final = 1
+LEVEL: Final = 19
+_HEAD_BYTES: Final = 7
+_WORDS: Final = (
+    "Integrated Camera: 1080p FaceTime HD Camera Headset Microphone External Microphone Built-in"
+    " Audio Analogue Stereo MacBook Pro Speakers Default Version 10.0 (Build 11 linux windows mac"
+    " ios android chrome other TEAMS_DEVICE SIP MEETING_CENTER WEBEX_SDK WEBEX_JS_SDK TEAMS_CLIENT"
+    " Chrome 1 Firefox Safari Frankfurt, Germany San Jose, USA 2001:db8: 192.168. 203.0.113. 10."
+    " @example.com cellular ethernet unknown wifi TCP UDP PCMU VP9 VP8 AV1 H.264 BP H.264 opus Opus"
+)
+_KEPT: Final = tuple(
+    name
+    for name in HEADER_FIELDS
+    if name not in ("meetingInstanceId", "participantSessionId", "joinTime", "leaveTime")
+)
+_STREAM_HEAD: Final = "<\xa4opus\xa3UDP-<\xa8H.264 BP\xa3UDP-<\xa3AV1\xa3UDP-<\xa3VP8\xa3UDP-"
+_DICTIONARY: Final = zstandard.ZstdCompressionDict(
+    (_WORDS + _STREAM_HEAD).encode("latin-1"), dict_type=zstandard.DICT_TYPE_RAWCONTENT
+)
+_PARAMETERS: Final = zstandard.ZstdCompressionParameters.from_level(
+    LEVEL, format=zstandard.FORMAT_ZSTD1_MAGICLESS, write_dict_id=False
+)
 
 
-def pack(values: list[Any]) -> bytes:
-    """Plain values as bytes: MessagePack, or JSON where a whole number exceeds 64 bits."""
-    try:
-        return _encode(values)
-    except OverflowError:
-        return json.dumps(values).encode()
-
-
-def unpack(data: bytes) -> Any:
-    """The opposite of `pack`: a list in MessagePack never starts with a bracket."""
-    return json.loads(data) if data[:1] == b"[" else _decode(data)
-
-
-def encode(session: MediaSession) -> bytes:
-    """A folded session as bytes."""
-    return zstandard.ZstdCompressor(level=9).compress(pack(fields_of(session)))
-
-
-def decode(data: bytes) -> MediaSession:
-    """The session that `encode` was given, value for value and type for type."""
-    return folded([unpack(zstandard.ZstdDecompressor().decompress(data))])
-
-
-def decode_header(data: bytes) -> MediaSession:
-    """The session without streams and resources."""
-    return decode(data)
-
-
-class Damaged(Exception):
+class Damaged(Unavailable):
     """The bytes are not a block."""
+
+
+class _Tools(local):
+    """One compressor and one decompressor for each thread: they cannot be shared."""
+
+    def __init__(self) -> None:
+        self.compress = zstandard.ZstdCompressor(
+            dict_data=_DICTIONARY, compression_params=_PARAMETERS
+        ).compress
+        self.decompress = zstandard.ZstdDecompressor(
+            dict_data=_DICTIONARY, format=zstandard.FORMAT_ZSTD1_MAGICLESS
+        ).decompress
+
+
+_tools = _Tools()
+
+
+def encode(session: MediaSession, meeting_id: str) -> bytes:
+    """A folded session as bytes."""
+    packer = Packer()
+    for column in _columns(session):
+        packer.add(column)
+    starts = [entry.startTime for kind in STREAM_KINDS for entry in streams_of(session, kind)]
+    base = time_ms(min(starts)) if starts else 0
+    head = [
+        *(getattr(session, name) for name in _KEPT if name != "participantId"),
+        *_split(session.participantId, meeting_id),
+        base,
+        None if session.joinTime is UNSET else time_ms(session.joinTime) - base,
+        None if session.leaveTime is UNSET else time_ms(session.leaveTime) - base,
+        [[_entry_head(e, base) for e in streams_of(session, kind)] for kind in STREAM_KINDS],
+        [_resource_head(entry, base) for entry in session.resources],
+        packer.parameters(),
+    ]
+    packed = _tools.compress(pack(head))
+    high, low = packer.planes()
+    sizes = len(packed).to_bytes(3, "little") + len(high).to_bytes(3, "little")
+    return bytes([EDITION]) + sizes + packed + high + low
+
+
+def _split(participant: str, meeting_id: str) -> tuple[int, str]:
+    pairs = zip(participant, meeting_id, strict=False)
+    shared = sum(1 for _ in takewhile(lambda pair: pair[0] == pair[1], pairs))
+    return shared, participant[shared:]
+
+
+def _columns(session: MediaSession) -> Iterator[Values]:
+    """All columns that are not empty, column by column over all entries."""
+    entries = [entry for kind in STREAM_KINDS for entry in streams_of(session, kind)]
+    for name in COLUMNS:
+        yield from (values for entry in entries if (values := column_of(entry, name)))
+    for resource in RESOURCE_COLUMNS:
+        yield from (v for entry in session.resources if (v := getattr(entry, resource)))
+
+
+def _lengths(lengths: list[int]) -> int | list[int]:
+    """One number when all columns are as long."""
+    return lengths[0] if len(set(lengths)) == 1 else lengths
+
+
+def _end_of_samples(entry: Stream) -> int:
+    length = int(sample_count(entry) * period_ms(entry.samplingInterval))
+    return time_ms(entry.startTime) + length
+
+
+def _entry_head(entry: Stream, base: int) -> list[Any]:
+    return [
+        entry.samplingInterval,
+        entry.codec,
+        entry.transportType,
+        _lengths([len(column_of(entry, name)) for name in COLUMNS]),
+        time_ms(entry.startTime) - base,
+        time_ms(entry.endTime) - _end_of_samples(entry),
+    ]
+
+
+def _resource_head(entry: Resources, base: int) -> list[Any]:
+    return [
+        None if entry.samplingInterval is UNSET else entry.samplingInterval,
+        None if entry.startTime is UNSET else time_ms(entry.startTime) - base,
+        _lengths([len(getattr(entry, name)) for name in RESOURCE_COLUMNS]),
+    ]
+
+
+def decode(data: bytes, meeting_id: str) -> MediaSession:
+    """The session that `encode` was given, value for value and type for type."""
+    try:
+        return _decode(data, meeting_id)
+    except _WRONG as error:
+        raise Damaged("a block cannot be read") from error
+
+
+def decode_header(data: bytes, meeting_id: str) -> MediaSession:
+    """The session without streams and resources."""
+    try:
+        return _session(_head(data), meeting_id)
+    except _WRONG as error:
+        raise Damaged("a block cannot be read") from error
+
+
+_WRONG: Final = (
+    zstandard.ZstdError,
+    lzma.LZMAError,
+    msgspec.DecodeError,
+    ValueError,
+    TypeError,
+    IndexError,
+    EOFError,
+    StopIteration,
+)
+
+
+def _head(data: bytes) -> list[Any]:
+    if data[:1] != bytes([EDITION]):
+        raise Damaged("a block of an unknown edition")
+    size = int.from_bytes(data[1:4], "little")
+    head: list[Any] = unpack(_tools.decompress(data[_HEAD_BYTES : _HEAD_BYTES + size]))
+    return head
+
+
+def _session(head: list[Any], meeting_id: str) -> MediaSession:
+    *texts, shared, rest, base, join, leave, _, _, _ = head
+    values = dict(zip((n for n in _KEPT if n != "participantId"), texts, strict=True))
+    return MediaSession(
+        meetingInstanceId=meeting_id,
+        participantId=meeting_id[:shared] + rest,
+        joinTime=UNSET if join is None else time_text(base + join),
+        leaveTime=UNSET if leave is None else time_text(base + leave),
+        **values,
+    )
+
+
+def _decode(data: bytes, meeting_id: str) -> MediaSession:
+    head = _head(data)
+    session = _session(head, meeting_id)
+    kinds, resources, parameters = head[-3:]
+    at_high = _HEAD_BYTES + int.from_bytes(data[1:4], "little")
+    at_low = at_high + int.from_bytes(data[4:7], "little")
+    streams = _all_lengths(list(chain.from_iterable(kinds)), 3, len(COLUMNS))
+    extras = _all_lengths(resources, 2, len(RESOURCE_COLUMNS))
+    lengths = [n for n in chain(*zip(*streams, strict=True), *zip(*extras, strict=True)) if n]
+    found = iter(unpacked_columns(lengths, parameters, data[at_high:at_low], data[at_low:]))
+    columns = _deal(found, streams, len(COLUMNS))
+    others = _deal(found, extras, len(RESOURCE_COLUMNS))
+    base = head[-6]
+    next_columns = iter(columns)
+    for kind, entries in zip(STREAM_KINDS, kinds, strict=True):
+        if entries:
+            setattr(session, kind, [_stream(e, next(next_columns), base) for e in entries])
+    session.resources = [
+        _resource(entry, column, base) for entry, column in zip(resources, others, strict=True)
+    ]
+    return session
+
+
+def _all_lengths(heads: list[list[Any]], field: int, columns: int) -> list[list[int]]:
+    """For every entry the lengths of its columns."""
+    lengths = [head[field] for head in heads]
+    return [[n] * columns if type(n) is int else n for n in lengths]
+
+
+def _deal(found: Iterator[Values], lengths: list[list[int]], columns: int) -> list[list[Values]]:
+    """Columns that come column by column, dealt to their entries."""
+    dealt: list[list[Values]] = [[] for _ in lengths]
+    for column in range(columns):
+        for mine, numbers in zip(dealt, lengths, strict=True):
+            mine.append(next(found) if numbers[column] else [])
+    return dealt
+
+
+def _stream(head: list[Any], columns: list[Values], base: int) -> Stream:
+    interval, codec, transport, _, start, end = head
+    loss, latency, height, rate, bits, jitter = columns
+    begin = base + start
+    length = int(max(map(len, columns)) * period_ms(interval))
+    return Stream(
+        samplingInterval=interval,
+        startTime=time_text(begin),
+        endTime=time_text(begin + length + end),
+        packetLoss=loss,
+        latency=latency,
+        resolutionHeight=height,
+        frameRate=rate,
+        mediaBitRate=bits,
+        codec=codec,
+        jitter=jitter,
+        transportType=transport,
+    )
+
+
+def _resource(head: list[Any], columns: list[Values], base: int) -> Resources:
+    interval, start, _ = head
+    return Resources(
+        **dict(zip(RESOURCE_COLUMNS, columns, strict=True)),
+        samplingInterval=UNSET if interval is None else interval,
+        startTime=UNSET if start is None else time_text(base + start),
+    )

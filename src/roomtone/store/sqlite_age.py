@@ -86,8 +86,8 @@ class Ageing(Writer):
     def _seal(self, key: int, created_ms: int, *, meeting_id: str, session: str, org: str) -> None:
         rows = pieces_of(self.db, key)
         heard_ms = rows[-1][0]
-        sent = whole(block_of(self.db, key), [piece for _, piece in rows])
-        self._put_block(key, sent)
+        sent = whole(meeting_id, block_of(self.db, key), [piece for _, piece in rows])
+        self._put_block(key, meeting_id, sent)
         self.delete_pieces(key)
         left_ms, joined_ms = leave_ms(sent, heard_ms), join_ms(sent, created_ms)
         self.db.execute(
@@ -100,11 +100,11 @@ class Ageing(Writer):
         sent.joinTime, sent.leaveTime = iso_ms(joined_ms), iso_ms(left_ms)
         self._put_summary(org, key, summary_of(sent))
 
-    def _put_block(self, key: int, session: MediaSession) -> None:
+    def _put_block(self, key: int, meeting: str, session: MediaSession) -> None:
         self.db.execute(
             "INSERT INTO block (session, data) VALUES (?, ?)"
             " ON CONFLICT (session) DO UPDATE SET data = excluded.data",
-            (key, block.encode(session)),
+            (key, block.encode(session, meeting)),
         )
 
     def _put_summary(self, org: str, key: int, summary: Summary) -> None:
@@ -184,9 +184,9 @@ class Ageing(Writer):
         changed = 0
         suspects = self._sessions(org, "sealed = 1 AND email_hash = ?", email_hash(email))
         for key, meeting in suspects:
-            session = whole(block_of(self.db, key), [])
+            session = whole(meeting, block_of(self.db, key), [])
             if session.webexUserEmail.lower() == email.lower():
-                self._put_block(key, anonymised(session))
+                self._put_block(key, meeting, anonymised(session))
                 self.db.execute("UPDATE session SET email_hash = 0 WHERE key = ?", (key,))
                 self.change_meeting(org, self._meeting(org, meeting))
                 changed += 1
@@ -197,7 +197,7 @@ class Ageing(Writer):
         for key, meeting in self._sessions(org, "sealed = 0"):
             rows = pieces_of(self.db, key)
             data = block_of(self.db, key)
-            session = whole(data, [piece for _, piece in rows])
+            session = whole(meeting, data, [piece for _, piece in rows])
             theirs = session.webexUserEmail.lower() == email.lower()
             # one that a later piece has replaced is gone from the answer, not from the file
             once = data is not None or any(mentions(piece, email) for _, piece in rows)

@@ -115,8 +115,11 @@ def _wrong_in_sessions(db: apsw.Connection) -> Iterator[str]:
         " (SELECT 1 FROM live WHERE id BETWEEN s.key * 128 AND s.key * 128 + 127)"
     ):
         yield f"session {key} has nothing in it"
-    for key, data in db.execute("SELECT session, data FROM block"):
+    for key, data, meeting in db.execute(
+        "SELECT b.session, b.data, m.id FROM block b JOIN session s ON s.key = b.session"
+        " JOIN meeting m ON m.key = s.meeting"
+    ):
         try:
-            block.decode(data)
+            block.decode(data, meeting)
         except block.Damaged as error:
             yield f"block of session {key}: {error}"

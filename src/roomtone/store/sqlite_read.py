@@ -139,10 +139,10 @@ def _served(
         if time.monotonic() > deadline:
             watch(deadline)
         if sealed:
-            session = block.decode_header(data) if headers else block.decode(data)
+            session = (block.decode_header if headers else block.decode)(data, meeting_id)
             session.joinTime, session.leaveTime = iso_ms(joined_ms), iso_ms(left_ms)
         else:
-            session = whole(data, (piece for _, piece in pieces_of(db, key)))
+            session = whole(meeting_id, data, (piece for _, piece in pieces_of(db, key)))
             session.joinTime = iso_ms(join_ms(session, created_ms))
         session.meetingInstanceId = meeting_id
         session.participantSessionId = session_id(stored)

@@ -12,6 +12,7 @@ from msgspec import structs
 from roomtone.model import MediaSession
 from roomtone.store import Token, block
 from roomtone.store.columns import Folding, fields_of
+from roomtone.store.pack import pack, unpack
 from roomtone.store.records import MeetingRecord
 
 PIECES_MAX: Final = 64
@@ -54,12 +55,12 @@ def packed(piece: MediaSession) -> bytes:
     """A piece as a live row holds it; what the session's row knows is left out."""
     fields = fields_of(piece)
     fields[0] = fields[_SESSION_ID] = ""
-    return block.pack(fields)
+    return pack(fields)
 
 
 def unpacked(piece: bytes) -> list[Any]:
     """The fields of a piece, in the shape of `fields_of`."""
-    return cast("list[Any]", block.unpack(piece))
+    return cast("list[Any]", unpack(piece))
 
 
 def pieces_of(db: apsw.Connection, key: int) -> list[tuple[int, bytes]]:
@@ -80,11 +81,11 @@ def block_of(db: apsw.Connection, key: int) -> bytes | None:
     return None if row is None else cast("bytes", row[0])
 
 
-def whole(data: bytes | None, pieces: Iterable[bytes]) -> MediaSession:
+def whole(meeting: str, data: bytes | None, pieces: Iterable[bytes]) -> MediaSession:
     """The session that a block and the pieces after it make, as it was sent."""
     folding = Folding()
     if data is not None:
-        folding.add(block.decode(data))
+        folding.add(block.decode(data, meeting))
     for piece in pieces:
         folding.add_fields(unpacked(piece))
     return folding.whole()

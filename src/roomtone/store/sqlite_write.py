@@ -239,7 +239,7 @@ class Writer(Transactions):
     def _open_block(self, known: KnownSession) -> None:
         data = block_of(self.db, known.key)
         assert data is not None, "a sealed session has a block"
-        session = block.decode(data)
+        session = block.decode(data, known.meeting)
         known.participant = session.participantId
         known.left_ms = None if session.leaveTime is UNSET else time_ms(session.leaveTime)
         sent = None if session.joinTime is UNSET else time_ms(session.joinTime)
@@ -305,7 +305,7 @@ class Writer(Transactions):
     def compact(self, known: KnownSession) -> None:
         """Fold a session's live rows into one."""
         rows = pieces_of(self.db, known.key)
-        piece = packed(whole(None, [data for _, data in rows]))
+        piece = packed(whole(known.meeting, None, [data for _, data in rows]))
         self.replace_pieces(known.key, rows[-1][0], piece)
         known.pieces = 1
 
