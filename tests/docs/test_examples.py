@@ -10,6 +10,7 @@ import sys
 from pathlib import Path
 from typing import Any, Final
 
+import httpx2
 import pytest
 
 from tests.conftest import Server
@@ -126,6 +127,27 @@ def test_the_examples_of_a_page_give_what_it_shows(
             trouble = complaint(after, outputs[examples.index(block)])
             assert not trouble, f"{name}, line {after.line}: {trouble}"
     assert shown >= len(examples) - 1, "an example shows what it gives"
+
+
+PYTHON_EXAMPLES: Final = [
+    block for block in blocks(page("docs/api.md")) if block.language == "python"
+]
+
+
+@pytest.mark.parametrize("example", PYTHON_EXAMPLES, ids=lambda block: block.text.split()[1])
+def test_a_webex_client_reads_all_pages_as_the_page_shows(example: Block, server: Server) -> None:
+    token = server.token()
+    items = [{"meetingInstanceId": "m1", "participantSessionId": f"S{n}"} for n in range(101)]
+    headers = {"Authorization": f"Bearer {token}"}
+    posted = httpx2.post(
+        f"{server.url}/v1/meeting/qualities", json={"items": items}, headers=headers
+    )
+    assert posted.status_code == 204
+    before = f"URL, TOKEN = {server.url!r}, {token!r}\n"
+    after = "print(*(session['participantSessionId'] for session in sessions))"
+    code = before + example.text + after
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True)
+    assert done.stdout.split() == [item["participantSessionId"] for item in items], done.stderr
 
 
 @pytest.mark.parametrize(
