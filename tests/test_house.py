@@ -21,7 +21,7 @@ LAYERS = (
     ("services",),
     ("api",),
     ("web",),
-    ("observe",),
+    ("observe", "protocol"),
     ("app",),
     ("simulate", "client"),
     ("demo", "commands"),
@@ -32,7 +32,7 @@ MODULES = sorted(SOURCE.rglob("*.py"))
 
 def part_of(module: str) -> str:
     """`roomtone.store.sqlite` -> `store`; `roomtone` -> `__init__`."""
-    return (module.split(".") + ["__init__"])[1]
+    return [*module.split("."), "__init__"][1]
 
 
 def layer_of(part: str) -> int:

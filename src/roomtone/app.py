@@ -23,6 +23,7 @@ from roomtone.config import Settings, keep_ms, trusted_networks
 from roomtone.errors import Invalid, RoomtoneError
 from roomtone.metrics import Metrics
 from roomtone.observe import ErrorsAnswered, Observed, log, log_to_stderr
+from roomtone.protocol import BoundedHttp
 from roomtone.services import Services, wall_clock_ms
 from roomtone.store import Store, open_store
 from roomtone.web import pages
@@ -119,6 +120,8 @@ async def _keep_up(services: Services) -> None:
             await _upkeep_once(services)
         except RoomtoneError as error:
             log.warning("upkeep put off", extra={"fields": {"reason": error.message}})
+        except Exception:  # noqa: BLE001 it must live on: nothing else seals
+            log.exception("upkeep failed")
         await asyncio.sleep(UPKEEP_EVERY_S)
 
 
@@ -185,7 +188,8 @@ def serve(app: ASGIApp, settings: Settings, listener: socket.socket) -> None:
         options = {"ssl_certfile": settings.certificate, "ssl_keyfile": settings.key}
     config = uvicorn.Config(
         app,
-        http="httptools",
+        http=BoundedHttp,
+        ws="none",
         access_log=False,
         log_config=None,
         server_header=False,
