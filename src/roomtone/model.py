@@ -16,6 +16,8 @@ SAMPLES_MAX: Final = 10_000
 ENTRIES_MAX: Final = 1_000
 STRING_LENGTH_MAX: Final = 1_024
 INTERVAL_S_MAX: Final = 86_400
+NUMBER_MAX: Final = 2**53
+"""The largest whole number that every JSON reader gives back exactly (RFC 8259, 6)."""
 
 ID_LENGTH_MAX: Final = 256
 
@@ -25,7 +27,9 @@ Text = Annotated[str, Meta(max_length=STRING_LENGTH_MAX)]
 Time = Annotated[str, Meta(max_length=40, extra_json_schema={"format": "date-time"})]
 """ISO 8601 with a zone on input; always `2020-04-10T17:00:00.000Z` once it is inside."""
 
-Number = Annotated[int, Meta(ge=0)] | Annotated[float, Meta(ge=0)]
+Number = (
+    Annotated[int, Meta(ge=0, le=NUMBER_MAX)] | Annotated[float, Meta(ge=0, le=float(NUMBER_MAX))]
+)
 Percent = Annotated[int, Meta(ge=0, le=100)] | Annotated[float, Meta(ge=0, le=100)]
 Interval = (
     Annotated[int, Meta(gt=0, le=INTERVAL_S_MAX)] | Annotated[float, Meta(gt=0, le=INTERVAL_S_MAX)]

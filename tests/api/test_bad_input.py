@@ -58,6 +58,8 @@ FAULTS: list[tuple[str, bytes, str]] = [
     ("NaN", body_with(audioIn=[stream(latency=[float("nan")])]), "malformed"),
     ("Infinity", body_with(audioIn=[stream(latency=[float("inf")])]), "malformed"),
     ("1e999", body_with(audioIn=[stream()]).replace(b"0.5", b"1e999"), "out of range"),
+    ("2**53 + 1", body_with(audioIn=[stream(latency=[2**53 + 1])]), "latency[0]"),
+    ("1e308", body_with(audioIn=[stream(latency=[1e308])]), "latency[0]"),
     ("a number too long for any", body_with(audioIn=[stream()]).replace(b"0.5", b"9" * 400), ""),
     ("interval 0", body_with(audioIn=[stream(samplingInterval=0)]), "audioIn[0].samplingInterval"),
     ("time in 1999", body_with(joinTime="1999-12-31T23:59:59Z"), "$.items[0].joinTime"),
