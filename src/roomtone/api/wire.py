@@ -112,6 +112,7 @@ def meeting_id_parameter(query: Mapping[str, str]) -> str:
     return valid_meeting_id(text)
 
 
+@lru_cache(maxsize=1_024)
 def valid_meeting_id(text: str) -> str:
     """The id itself; Invalid when it breaks the rules that ids keep on the way in."""
     try:
