@@ -1,7 +1,7 @@
 """A sealed session in one compact block, exactly as it was sent.
 
-Layout: one byte for the edition of the format (1), two bytes (little-endian) m, four bytes h, then
-m bytes of head, h bytes of the columns' highest bytes (LZMA) and their lower bytes (see pack.py).
+Layout: one byte for the edition of the format (1), four bytes each (little-endian) m and h, then m
+bytes of head, h bytes of the columns' highest bytes (LZMA) and their lower bytes (see pack.py).
 
 The head is MessagePack, compressed by zstd with a fixed dictionary of words that heads have in
 common: the header's strings without what the session's row knows (participantId without the
@@ -38,7 +38,7 @@ from roomtone.store.timeline import period_ms, time_ms, time_text
 
 EDITION: Final = 1
 LEVEL: Final = 19
-_HEAD_BYTES: Final = 7
+_HEAD_BYTES: Final = 9
 _WORDS: Final = (
     "Integrated Camera: 1080p FaceTime HD Camera Headset Microphone External Microphone Built-in"
     " Audio Analogue Stereo MacBook Pro Speakers Default Version 10.0 (Build 11 linux windows mac"
@@ -98,7 +98,7 @@ def encode(session: MediaSession, meeting_id: str) -> bytes:
     ]
     packed = _tools.compress(pack(head))
     high, low = packer.planes()
-    sizes = len(packed).to_bytes(3, "little") + len(high).to_bytes(3, "little")
+    sizes = len(packed).to_bytes(4, "little") + len(high).to_bytes(4, "little")
     return bytes([EDITION]) + sizes + packed + high + low
 
 
@@ -177,7 +177,7 @@ _WRONG: Final = (
 def _head(data: bytes) -> list[Any]:
     if data[:1] != bytes([EDITION]):
         raise Damaged("a block of an unknown edition")
-    size = int.from_bytes(data[1:4], "little")
+    size = int.from_bytes(data[1:5], "little")
     head: list[Any] = unpack(_tools.decompress(data[_HEAD_BYTES : _HEAD_BYTES + size]))
     return head
 
@@ -198,8 +198,8 @@ def _decode(data: bytes, meeting_id: str) -> MediaSession:
     head = _head(data)
     session = _session(head, meeting_id)
     kinds, resources, parameters = head[-3:]
-    at_high = _HEAD_BYTES + int.from_bytes(data[1:4], "little")
-    at_low = at_high + int.from_bytes(data[4:7], "little")
+    at_high = _HEAD_BYTES + int.from_bytes(data[1:5], "little")
+    at_low = at_high + int.from_bytes(data[5:9], "little")
     streams = _all_lengths(list(chain.from_iterable(kinds)), 3, len(COLUMNS))
     extras = _all_lengths(resources, 2, len(RESOURCE_COLUMNS))
     lengths = [n for n in chain(*zip(*streams, strict=True), *zip(*extras, strict=True)) if n]
