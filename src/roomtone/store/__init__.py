@@ -91,7 +91,8 @@ class MeetingQuery(Struct, kw_only=True, frozen=True):
 class Summary(Struct, kw_only=True, frozen=True):
     """One sealed session in one row, for questions about many meetings.
 
-    Means are over the samples that are known; None where none is. `samples` counts stream-samples.
+    Means are over the samples that are known; None where none is. Figures are rounded to three
+    decimals. `samples` counts stream-samples.
     """
 
     meeting: str

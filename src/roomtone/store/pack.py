@@ -2,9 +2,9 @@
 
 A column becomes whole numbers (floats times a power of ten, if that is exact) less their minimum
 or, where it is smaller, their differences. Of a number's bytes only the highest is predictable:
-highest bytes go through LZMA together (its adaptive coding needs no tables, which for a few dozen values
-would be larger than what they save), lower bytes are kept as they are. Null has a bit in a bitmap.
-A column that fits none of this is kept as MessagePack.
+highest bytes go through LZMA together (its adaptive coding needs no tables, which for a few dozen
+values would be larger than what they save), lower bytes are kept as they are. Null has a bit in a
+bitmap. A column that fits none of this is kept as MessagePack.
 """
 
 import json

@@ -2,7 +2,7 @@
 
 from collections.abc import Iterable, Iterator, Sequence
 from math import fsum
-from typing import Any
+from typing import Any, Final
 
 from msgspec import UNSET, DecodeError, Struct, UnsetType, ValidationError, json, structs
 
@@ -28,6 +28,7 @@ from roomtone.model import (
 from roomtone.store import MeetingQuery, Summary, Token
 from roomtone.store.timeline import period_ms, time_ms
 
+SUMMARY_DECIMALS: Final = 3
 _TEXTS = (
     "meetingSeriesId",
     "scheduledMeetingId",
@@ -197,9 +198,9 @@ def summary_of(session: MediaSession) -> Summary:
         packet_loss_mean=_mean(loss),
         latency_mean=_mean(latency),
         jitter_mean=_mean(jitter),
-        packet_loss_max=max(loss, default=None),
-        latency_max=max(latency, default=None),
-        jitter_max=max(jitter, default=None),
+        packet_loss_max=_max(loss),
+        latency_max=_max(latency),
+        jitter_max=_max(jitter),
     )
 
 
@@ -208,9 +209,13 @@ def _known(streams: Iterable[Stream], column: Column) -> Iterator[float]:
         yield from (float(value) for value in column_of(stream, column) if value is not None)
 
 
+def _max(values: Sequence[float]) -> float | None:
+    return round(max(values), SUMMARY_DECIMALS) if values else None
+
+
 def _mean(values: Sequence[float]) -> float | None:
     # fsum is exact, so the mean does not depend on the order in which samples came
-    return fsum(values) / len(values) if values else None
+    return round(fsum(values) / len(values), SUMMARY_DECIMALS) if values else None
 
 
 def participants_of(

@@ -4,8 +4,8 @@ from typing import Final
 
 from msgspec import structs
 
-from roomtone.model import MediaSession, iso_ms
-from roomtone.store import Summary, block, sqlite_care
+from roomtone.model import iso_ms
+from roomtone.store import block, sqlite_care
 from roomtone.store.records import (
     anonymised,
     anonymised_token,
@@ -18,12 +18,16 @@ from roomtone.store.records import (
 from roomtone.store.sqlite_files import fetch
 from roomtone.store.sqlite_rows import (
     PIECE_KEYS,
+    SUMMARY_FIELDS,
     TOKEN_COLUMNS,
     block_of,
+    delete_block,
     email_hash,
     packed,
     pieces_of,
+    put_block,
     session_id,
+    summary_values,
     token_of,
     whole,
 )
@@ -53,6 +57,11 @@ ORDER BY m.key LIMIT ?2
 _BEGUN: Final = """
 SELECT o.name, m.id FROM meeting m JOIN org o ON o.key = m.org
 WHERE m.state = 'scheduled' AND m.start_ms <= ? ORDER BY m.key LIMIT ?
+"""
+_SEALED: Final = f"""
+UPDATE session SET sealed = 1, heard_ms = ?, join_ms = ?, left_ms = ?, email_hash = ?,
+participant = NULL, join_sent_ms = NULL, first_ms = NULL,
+{", ".join(f"{name} = ?" for name in SUMMARY_FIELDS)} WHERE key = ?
 """
 _PURGED: Final = """
 SELECT m.key, m.org, m.id FROM meeting m WHERE m.state = 'ended' AND m.end_ms < ?1
@@ -87,33 +96,23 @@ class Ageing(Writer):
         rows = pieces_of(self.db, key)
         heard_ms = rows[-1][0]
         sent = whole(meeting_id, block_of(self.db, key), [piece for _, piece in rows])
-        self._put_block(key, meeting_id, sent)
+        put_block(self.db, key, block.encode(sent, meeting_id))
         self.delete_pieces(key)
         left_ms, joined_ms = leave_ms(sent, heard_ms), join_ms(sent, created_ms)
-        self.db.execute(
-            "UPDATE session SET sealed = 1, heard_ms = ?, join_ms = ?, left_ms = ?, email_hash = ?,"
-            " participant = NULL, join_sent_ms = NULL, first_ms = NULL WHERE key = ?",
-            (heard_ms, joined_ms, left_ms, email_hash(sent.webexUserEmail), key),
-        )
-        self.db.execute("DELETE FROM measure WHERE session = ?", (key,))
         sent.meetingInstanceId, sent.participantSessionId = meeting_id, session
         sent.joinTime, sent.leaveTime = iso_ms(joined_ms), iso_ms(left_ms)
-        self._put_summary(org, key, summary_of(sent))
-
-    def _put_block(self, key: int, meeting: str, session: MediaSession) -> None:
         self.db.execute(
-            "INSERT INTO block (session, data) VALUES (?, ?)"
-            " ON CONFLICT (session) DO UPDATE SET data = excluded.data",
-            (key, block.encode(session, meeting)),
+            _SEALED,
+            (
+                heard_ms,
+                joined_ms,
+                left_ms,
+                email_hash(sent.webexUserEmail),
+                *summary_values(summary_of(sent)),
+                key,
+            ),
         )
-
-    def _put_summary(self, org: str, key: int, summary: Summary) -> None:
-        values = structs.astuple(summary)[3:]
-        marks = ", ".join("?" * len(values))
-        self.db.execute(
-            f"INSERT INTO summary VALUES (?, ?, ?, {marks})",
-            (self.org(org), summary.join_ms, key, *values),
-        )
+        self.db.execute("DELETE FROM measure WHERE session = ?", (key,))
 
     def _turn_meetings(self, now_ms: int, silence_ms: int, limit: int) -> None:
         begun = fetch(self.db, _BEGUN, now_ms, limit)
@@ -142,15 +141,10 @@ class Ageing(Writer):
         return len(rows)
 
     def _remove_meeting(self, key: int) -> None:
-        query = "SELECT key, join_ms, org FROM session WHERE meeting = ?"
-        for session, joined_ms, org in fetch(self.db, query, key):
+        for (session,) in fetch(self.db, "SELECT key FROM session WHERE meeting = ?", key):
             self.delete_pieces(session)
-            self.db.execute("DELETE FROM block WHERE session = ?", (session,))
+            delete_block(self.db, session)
             self.db.execute("DELETE FROM measure WHERE session = ?", (session,))
-            self.db.execute(
-                "DELETE FROM summary WHERE org = ? AND join_ms = ? AND session = ?",
-                (org, joined_ms, session),
-            )
         self.db.execute("DELETE FROM session WHERE meeting = ?", (key,))
         self.db.execute("DELETE FROM meeting WHERE key = ?", (key,))
 
@@ -186,7 +180,7 @@ class Ageing(Writer):
         for key, meeting in suspects:
             session = whole(meeting, block_of(self.db, key), [])
             if session.webexUserEmail.lower() == email.lower():
-                self._put_block(key, meeting, anonymised(session))
+                put_block(self.db, key, block.encode(anonymised(session), meeting))
                 self.db.execute("UPDATE session SET email_hash = 0 WHERE key = ?", (key,))
                 self.change_meeting(org, self._meeting(org, meeting))
                 changed += 1
@@ -205,7 +199,7 @@ class Ageing(Writer):
                 self.replace_pieces(
                     key, rows[-1][0], packed(anonymised(session) if theirs else session)
                 )
-                self.db.execute("DELETE FROM block WHERE session = ?", (key,))
+                delete_block(self.db, key)
             if theirs:
                 self.change_meeting(org, self._meeting(org, meeting))
                 changed += 1

@@ -9,15 +9,15 @@ import apsw
 
 from roomtone.errors import Conflict
 from roomtone.store import block
-from roomtone.store.sqlite_files import connect
+from roomtone.store.sqlite_files import connect, fetch
+from roomtone.store.sqlite_rows import block_of
 
 PAGES_PER_STEP: Final = 256
 
 _OTHERS: Final = """
 DELETE FROM live WHERE id / 128 IN (SELECT key FROM session WHERE org <> ?1);
-DELETE FROM block WHERE session IN (SELECT key FROM session WHERE org <> ?1);
+DELETE FROM block WHERE id / 128 IN (SELECT key FROM session WHERE org <> ?1);
 DELETE FROM measure WHERE session IN (SELECT key FROM session WHERE org <> ?1);
-DELETE FROM summary WHERE org <> ?1;
 DELETE FROM session WHERE org <> ?1;
 DELETE FROM meeting WHERE org <> ?1;
 DELETE FROM removed WHERE org <> ?1;
@@ -106,19 +106,18 @@ def _wrong_in_file(db: apsw.Connection) -> Iterator[str]:
 
 def _wrong_in_sessions(db: apsw.Connection) -> Iterator[str]:
     for (key,) in db.execute(
-        "SELECT key FROM session s WHERE sealed = 1 AND NOT EXISTS"
-        " (SELECT 1 FROM block b WHERE b.session = s.key)"
-    ):
-        yield f"session {key} is sealed but has no block"
-    for (key,) in db.execute(
         "SELECT key FROM session s WHERE sealed = 0 AND NOT EXISTS"
         " (SELECT 1 FROM live WHERE id BETWEEN s.key * 128 AND s.key * 128 + 127)"
     ):
         yield f"session {key} has nothing in it"
-    for key, data, meeting in db.execute(
-        "SELECT b.session, b.data, m.id FROM block b JOIN session s ON s.key = b.session"
-        " JOIN meeting m ON m.key = s.meeting"
+    for key, meeting in fetch(
+        db,
+        "SELECT s.key, m.id FROM session s JOIN meeting m ON m.key = s.meeting WHERE s.sealed = 1",
     ):
+        data = block_of(db, key)
+        if data is None:
+            yield f"session {key} is sealed but has no block"
+            continue
         try:
             block.decode(data, meeting)
         except block.Damaged as error:

@@ -19,7 +19,7 @@ SQLValue = None | int | float | str | bytes
 
 FILE_NAME: Final = "roomtone.db"
 APPLICATION_ID: Final = 0x526D546E  # "RmTn"
-PAGE_BYTES: Final = 16_384
+PAGE_BYTES: Final = 4_096
 BUSY_MS_MAX: Final = 2_000
 READERS_MAX: Final = 16
 WAIT_FOR_READER_S_MAX: Final = 5.0

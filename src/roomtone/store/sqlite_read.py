@@ -19,10 +19,13 @@ from roomtone.store.records import (
 from roomtone.store.sqlite_files import fetch, watch
 from roomtone.store.sqlite_rows import (
     MEETING_COLUMNS,
+    SUMMARY_FIELDS,
     TOKEN_COLUMNS,
+    block_of,
     meeting_record,
     pieces_of,
     session_id,
+    summary_of_row,
     token_of,
     whole,
 )
@@ -43,15 +46,14 @@ _MEETINGS: Final = (
     " AND m.start_ms >= ?2 AND m.start_ms < ?3 ORDER BY m.start_ms DESC, m.id"
 )
 _SESSIONS: Final = (
-    "SELECT s.key, s.id, s.sealed, s.created_ms, s.join_ms, s.left_ms, b.data FROM session s"
-    " LEFT JOIN block b ON b.session = s.key WHERE s.meeting = ? ORDER BY s.key LIMIT ? OFFSET ?"
+    "SELECT s.key, s.id, s.sealed, s.created_ms, s.join_ms, s.left_ms FROM session s"
+    " WHERE s.meeting = ? ORDER BY s.key LIMIT ? OFFSET ?"
 )
 _SUMMARIES: Final = (
-    "SELECT m.id, s.id, u.join_ms, u.left_ms, u.samples, u.packet_loss_mean, u.latency_mean,"
-    " u.jitter_mean, u.packet_loss_max, u.latency_max, u.jitter_max"
-    " FROM summary u JOIN session s ON s.key = u.session JOIN meeting m ON m.key = s.meeting"
-    " WHERE u.org = (SELECT key FROM org WHERE name = ?) AND u.join_ms >= ? AND u.join_ms < ?"
-    " ORDER BY u.join_ms, u.session LIMIT ?"
+    f"SELECT m.id, s.id, s.join_ms, s.left_ms, {', '.join(f's.{n}' for n in SUMMARY_FIELDS)}"
+    " FROM session s JOIN meeting m ON m.key = s.meeting"
+    " WHERE s.org = (SELECT key FROM org WHERE name = ?) AND s.sealed = 1"
+    " AND s.join_ms >= ? AND s.join_ms < ? ORDER BY s.join_ms, s.key LIMIT ?"
 )
 _COUNTS: Final = (
     "WITH chosen AS (SELECT key FROM org WHERE ?1 IS NULL OR name = ?1)"
@@ -135,10 +137,12 @@ def sessions(
 def _served(
     db: apsw.Connection, rows: Any, meeting_id: str, deadline: float, *, headers: bool
 ) -> Iterator[MediaSession]:
-    for key, stored, sealed, created_ms, joined_ms, left_ms, data in rows:
+    for key, stored, sealed, created_ms, joined_ms, left_ms in rows:
         if time.monotonic() > deadline:
             watch(deadline)
+        data = block_of(db, key)
         if sealed:
+            assert data is not None, "a sealed session has a block"
             session = (block.decode_header if headers else block.decode)(data, meeting_id)
             session.joinTime, session.leaveTime = iso_ms(joined_ms), iso_ms(left_ms)
         else:
@@ -165,13 +169,8 @@ def summaries(
     db: apsw.Connection, org: str, *, from_ms: int, to_ms: int, limit: int
 ) -> list[Summary]:
     """Summary rows of sealed sessions."""
-    names = Summary.__struct_fields__
-    found = []
-    for row in db.execute(_SUMMARIES, (org, from_ms, to_ms, limit)):
-        values = dict(zip(names, row, strict=True))
-        values["session"] = session_id(values["session"])
-        found.append(Summary(**values))
-    return found
+    rows = db.execute(_SUMMARIES, (org, from_ms, to_ms, limit))
+    return [summary_of_row(meeting, row) for meeting, *row in rows]
 
 
 def counts(db: apsw.Connection, org: str | None) -> Counts:

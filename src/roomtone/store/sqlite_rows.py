@@ -1,7 +1,7 @@
 """How records lie in SQLite's rows: meetings, session ids, pieces, tokens."""
 
 import re
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from typing import Any, Final, cast
 from uuid import UUID
 from zlib import crc32
@@ -10,7 +10,7 @@ import apsw
 from msgspec import structs
 
 from roomtone.model import MediaSession
-from roomtone.store import Token, block
+from roomtone.store import Summary, Token, block
 from roomtone.store.columns import Folding, fields_of
 from roomtone.store.pack import pack, unpack
 from roomtone.store.records import MeetingRecord
@@ -19,11 +19,16 @@ PIECES_MAX: Final = 64
 """So many live rows a session may have before they are folded into one."""
 PIECE_KEYS: Final = 128
 assert PIECES_MAX < PIECE_KEYS
+CHUNK_BYTES: Final = 320
 
 MEETING_FIELDS: Final = MeetingRecord.__struct_fields__
 MEETING_COLUMNS: Final = ", ".join(f"m.{name}" for name in MEETING_FIELDS)
 TOKEN_FIELDS: Final = Token.__struct_fields__
 TOKEN_COLUMNS: Final = ", ".join(TOKEN_FIELDS)
+
+SUMMARY_FIELDS: Final = Summary.__struct_fields__[Summary.__struct_fields__.index("samples") :]
+THOUSANDTHS: Final = 1000
+THOUSANDTHS_MAX: Final = 1e12
 
 _SESSION_ID: Final = MediaSession.__struct_fields__.index("participantSessionId")
 _UUID = re.compile(r"[0-9A-F]{8}(-[0-9A-F]{4}){3}-[0-9A-F]{12}")
@@ -77,8 +82,28 @@ def pieces_of(db: apsw.Connection, key: int) -> list[tuple[int, bytes]]:
 
 def block_of(db: apsw.Connection, key: int) -> bytes | None:
     """The block of a session that is, or was, sealed."""
-    row = db.execute("SELECT data FROM block WHERE session = ?", (key,)).fetchone()
-    return None if row is None else cast("bytes", row[0])
+    first = key * PIECE_KEYS
+    rows = db.execute(
+        "SELECT data FROM block WHERE id BETWEEN ? AND ? ORDER BY id",
+        (first, first + PIECE_KEYS - 1),
+    )
+    return b"".join([data for (data,) in rows]) or None
+
+
+def delete_block(db: apsw.Connection, key: int) -> None:
+    """Remove a session's block."""
+    first = key * PIECE_KEYS
+    db.execute("DELETE FROM block WHERE id BETWEEN ? AND ?", (first, first + PIECE_KEYS - 1))
+
+
+def put_block(db: apsw.Connection, key: int, data: bytes) -> None:
+    """Put a session's block in the place of the one that may be there."""
+    delete_block(db, key)
+    size = max(CHUNK_BYTES, -(-len(data) // PIECE_KEYS))
+    chunks = [data[at : at + size] for at in range(0, len(data), size)]
+    db.executemany(
+        "INSERT INTO block (id, data) VALUES (?, ?)", enumerate(chunks, key * PIECE_KEYS)
+    )
 
 
 def whole(meeting: str, data: bytes | None, pieces: Iterable[bytes]) -> MediaSession:
@@ -103,3 +128,26 @@ def token_of(row: Iterable[Any]) -> Token:
     values = dict(zip(TOKEN_FIELDS, row, strict=True))
     values["scopes"] = frozenset(values["scopes"].split())
     return Token(**values)
+
+
+def summary_values(summary: Summary) -> list[int | float | None]:
+    """A summary as SUMMARY_FIELDS."""
+    return [summary.samples, *(_thousandths(getattr(summary, n)) for n in SUMMARY_FIELDS[1:])]
+
+
+def _thousandths(value: float | None) -> int | float | None:
+    return value if value is None or value > THOUSANDTHS_MAX else round(value * THOUSANDTHS)
+
+
+def summary_of_row(meeting: str, row: Sequence[Any]) -> Summary:
+    """A summary out of a session's id, join_ms, left_ms and SUMMARY_FIELDS."""
+    stored, joined_ms, left_ms, samples, *found = row
+    values = [v / THOUSANDTHS if type(v) is int else v for v in found]
+    return Summary(
+        meeting=meeting,
+        session=session_id(stored),
+        join_ms=joined_ms,
+        leave_ms=left_ms,
+        samples=samples,
+        **dict(zip(SUMMARY_FIELDS[1:], values, strict=True)),
+    )

@@ -281,7 +281,6 @@ class Writer(Transactions):
                 self._joined(org, meeting, known.join_ms, before_ms=before_ms)
             return
         if known.sealed:
-            self.db.execute("DELETE FROM summary WHERE session = ?", (known.key,))
             known.sealed = False
         row = (known.join_ms, known.left_ms, known.participant, known.join_sent_ms, known.first_ms)
         self.db.execute(_UPDATE_SESSION, (*row, known.key))

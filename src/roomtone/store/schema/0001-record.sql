@@ -42,7 +42,8 @@ CREATE TABLE IF NOT EXISTS removed (
 
 -- id: 16 bytes when it is an upper-case UUID, else text. participant: only while not sealed (a block
 -- has it too), as are join_sent_ms and first_ms, of which join_ms is made. left_ms: as sent while not sealed, else for reading. heard_ms: when it was sealed;
--- before that the last live row knows. email_hash: finds whom to erase without opening every block.
+-- before that the last live row knows. samples and what follows: the summary, whole numbers in thousandths, only
+-- while sealed. email_hash: finds whom to erase without opening every block.
 CREATE TABLE IF NOT EXISTS session (
   key INTEGER PRIMARY KEY,
   org INTEGER NOT NULL REFERENCES org (key),
@@ -57,10 +58,18 @@ CREATE TABLE IF NOT EXISTS session (
   participant TEXT,
   join_sent_ms INTEGER,
   first_ms INTEGER,
+  samples INTEGER,
+  packet_loss_mean ANY,
+  latency_mean ANY,
+  jitter_mean ANY,
+  packet_loss_max ANY,
+  latency_max ANY,
+  jitter_max ANY,
   UNIQUE (org, id)
 ) STRICT;
 CREATE INDEX IF NOT EXISTS session_by_meeting ON session (meeting);
 CREATE INDEX IF NOT EXISTS session_live ON session (meeting) WHERE sealed = 0;
+CREATE INDEX IF NOT EXISTS session_by_join ON session (org, join_ms) WHERE sealed = 1;
 
 -- Pieces as they came. id = session.key * 128 + n, so that a session's pieces are neighbours.
 CREATE TABLE IF NOT EXISTS live (
@@ -69,25 +78,12 @@ CREATE TABLE IF NOT EXISTS live (
   piece BLOB NOT NULL
 ) STRICT;
 
+-- Sealed sessions. id = session.key * 128 + n: a block is cut into small rows, because rows of the
+-- size of a block would leave a quarter of every page empty.
 CREATE TABLE IF NOT EXISTS block (
-  session INTEGER PRIMARY KEY REFERENCES session (key),
+  id INTEGER PRIMARY KEY,
   data BLOB NOT NULL
 ) STRICT;
-
-CREATE TABLE IF NOT EXISTS summary (
-  org INTEGER NOT NULL,
-  join_ms INTEGER NOT NULL,
-  session INTEGER NOT NULL,
-  left_ms INTEGER NOT NULL,
-  samples INTEGER NOT NULL,
-  packet_loss_mean REAL,
-  latency_mean REAL,
-  jitter_mean REAL,
-  packet_loss_max REAL,
-  latency_max REAL,
-  jitter_max REAL,
-  PRIMARY KEY (org, join_ms, session)
-) STRICT, WITHOUT ROWID;
 
 CREATE TABLE IF NOT EXISTS measure (
   session INTEGER PRIMARY KEY REFERENCES session (key),
