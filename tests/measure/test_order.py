@@ -7,7 +7,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from roomtone.measure import Report, advance
-from roomtone.measure.state import unpack
+from roomtone.measure.state import CONNECTIONS_MAX, ROWS_MAX, row_count, unpack
 from tests.measure.calls import Cells, fold, inbound, outbound, path, posts, remote, report
 
 HORIZON_S = 300.0
@@ -154,6 +154,28 @@ def test_intervals_that_are_final_are_not_told_again() -> None:
     assert fold(told) == in_order(reports, interval_s=60)
 
 
+def test_a_late_report_does_not_shorten_what_is_known_of_a_run() -> None:
+    """Intervals of 7 s: a run taken for a new one would show by its phase."""
+    reports = call(4, 28, 10.0, 1)
+    others = [one for index, one in enumerate(reports) if index != 5]
+    told = posts([others[:25], [reports[5]], others[25:]], interval_s=7)
+    assert fold(told) == in_order(reports, interval_s=7)
+
+
+def test_a_connection_that_was_given_up_does_not_overwrite_what_it_told() -> None:
+    def at(name: str, *times: float) -> list[Report]:
+        return [
+            report(when, inbound(100 + when, bytesReceived=500 * when), connection=name)
+            for when in times
+        ]
+
+    many = [one for number in range(CONNECTIONS_MAX) for one in at(f"new{number}", 66.0, 67.0)]
+    told = posts([at("pc", 0, 10, 20, 30, 40, 50, 60), many, at("pc", 54, 59)], interval_s=10)
+    assert fold(told[:1])["audioIn", 50_000]["mediaBitRate"] == 4_000
+    assert told[2].late == 0
+    assert "audioIn" not in told[2].streams
+
+
 def test_the_state_of_a_long_call_stays_small() -> None:
     sizes, state = [], b""
     reports = call(3, 1_200, 10.0, 1)
@@ -165,8 +187,6 @@ def test_the_state_of_a_long_call_stays_small() -> None:
 
 
 def test_a_flood_of_streams_and_connections_is_bounded() -> None:
-    from roomtone.measure.state import CONNECTIONS_MAX, ROWS_MAX, row_count
-
     state = b""
     for number in range(120):
         stats = [inbound(100 + number, ssrc=ssrc) for ssrc in range(300)]

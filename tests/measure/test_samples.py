@@ -8,7 +8,7 @@ import pytest
 from roomtone.measure import Report, Snapshot, snapshot
 from roomtone.measure.codecs import codec_label, transport_label
 from roomtone.model import StreamKind
-from tests.measure.calls import inbound, measure, path, report
+from tests.measure.calls import inbound, measure, path, posts, report
 from tests.measure.truth import read_json
 
 NOW_MS = 1_795_409_369_057.489
@@ -177,6 +177,10 @@ def test_an_address_of_a_late_report_does_not_replace_a_newer_one() -> None:
     new = report(10, inbound(1), *path(candidate={"address": "10.0.0.2"}))
     old = report(0, inbound(1), *path(candidate={"address": "10.0.0.1"}))
     assert measure(new, old).header == {"localIP": "10.0.0.2"}
+    assert [one.header for one in posts([[new], [old]], interval_s=10)] == [
+        {"localIP": "10.0.0.2"},
+        {},
+    ]
 
 
 @pytest.mark.parametrize(

@@ -339,6 +339,18 @@ def test_a_stream_without_packets_for_a_while_shows_zero_and_one_that_stops_ends
     assert stream.packetLoss == [0.0, 0.0, None, None, 0.0, 0.0, 0.0]
 
 
+def test_a_silence_longer_than_a_gap_is_no_part_of_the_stream() -> None:
+    def octets(at: float) -> float:
+        return 1_000 * (min(at, 20) + max(0, at - 70))
+
+    reports = [
+        report(at, inbound(100 + octets(at), bytesReceived=octets(at))) for at in range(0, 100, 10)
+    ]
+    streams = measure(*reports).streams["audioIn"]
+    assert [stream.mediaBitRate for stream in streams] == [[8_000] * 2, [8_000] * 2]
+    assert [span_s(stream) for stream in streams] == [(0, 20), (70, 90)]
+
+
 def test_a_stream_that_never_carried_a_packet_is_not_there() -> None:
     assert measure(*pair([inbound(0)], [inbound(0)])).streams == {}
 
