@@ -104,9 +104,8 @@ def fill_by_the_minute(folder: Path, batches: Iterable[list[MediaSession]]) -> N
     try:
         for batch in batches:
             moments = [epoch_ms(text) for session in batch for text in times_of(session)]
-            last = max(moments)
-            for moment in range(min(moments), last + data.MINUTE_MS, data.MINUTE_MS):
-                to_ms = min(moment, last)
+            # a minute more than the last leave time: it may cut a sample's interval
+            for to_ms in range(min(moments), max(moments) + 2 * data.MINUTE_MS, data.MINUTE_MS):
                 pieces = [
                     simulate.piece(session, from_ms=to_ms - data.MINUTE_MS, to_ms=to_ms)
                     for session in batch
