@@ -4,7 +4,9 @@ import ast
 import re
 from collections.abc import Iterator
 from importlib import import_module
+from pathlib import Path
 
+import apsw
 import pytest
 
 from roomtone import config, errors
@@ -14,12 +16,18 @@ from roomtone.auth import SCOPES
 from roomtone.cli import COMMANDS, TOKEN_COMMANDS
 from roomtone.commands.layers import shown
 from roomtone.metrics import Metrics
+from roomtone.model import MediaSession, Stream
+from roomtone.store import block
+from roomtone.store.sqlite import SQLiteStore
+from roomtone.store.sqlite_files import APPLICATION_ID, FILE_NAME, PAGE_BYTES
+from roomtone.store.sqlite_rows import CHUNK_BYTES, PIECE_KEYS
 from roomtone.web import pages
 from tests.conftest import Api
 from tests.docs.markdown import CODE_SPAN, HEADING, SOURCE, code, page, section, table
 
 API = page("docs/api.md")
 OPERATING = page("docs/operating.md")
+NOON = "2024-05-14T12:00:00.000Z"
 DOCUMENTED = [endpoint for endpoint in endpoints() if endpoint.documented]
 
 
@@ -116,6 +124,33 @@ def test_a_refused_write_is_counted_and_a_refused_read_is_not(api: Api) -> None:
         if line.startswith("roomtone_refused_total{")
     ]
     assert counted == ['roomtone_refused_total{status="400"} 1.0']
+
+
+def test_every_table_of_the_store_is_described(tmp_path: Path) -> None:
+    SQLiteStore(tmp_path).close()
+    db = apsw.Connection(str(tmp_path / FILE_NAME))
+    tables = {name for (name,) in db.execute("SELECT name FROM sqlite_schema WHERE type='table'")}
+    settings = (db.pragma("page_size"), db.pragma("application_id"), db.pragma("journal_mode"))
+    db.close()
+    text = page("docs/storage.md")
+    assert {code(row[0]) for row in table(section(text, "Tables"))} == tables
+    assert settings == (16_384, 0x526D546E, "wal")
+    assert all(
+        told in text for told in ("16,384 bytes", "0x526D546E", "WAL mode", f"`{FILE_NAME}`")
+    )
+
+
+def test_a_block_is_laid_out_as_described() -> None:
+    rows = table(section(page("docs/storage.md"), "Sealed blocks"))
+    assert [row[0] for row in rows] == ["1", "4", "4", "*m*", "*h*", "the rest"]
+    stream = Stream(startTime=NOON, endTime=NOON, latency=[300.5, 70_000.25, None, 301.0])
+    session = MediaSession(meetingInstanceId="m1", webexUserName="Ada", audioIn=[stream])
+    data = block.encode(session, "m1")
+    head, highest = (int.from_bytes(data[at : at + 4], "little") for at in (1, 5))
+    assert data[0] == 1
+    assert head > len("Ada")
+    assert 0 < highest < len(data) - 9 - head
+    assert block.decode(data, "m1").audioIn == [stream]
 
 
 def error_kinds() -> Iterator[type[errors.RoomtoneError]]:
