@@ -13,21 +13,21 @@ from roomtone.errors import Invalid, RoomtoneError
 
 EXIT_FAILED: Final = 1
 EXIT_USAGE: Final = 2
-COMMANDS: Final[dict[str, tuple[str, str]]] = {
-    "serve": ("serve:serve", "Run the server."),
-    "demo": ("serve:demo", "Run the server with simulated meetings in it."),
-    "simulate": ("simulate:simulate", "Send simulated meetings to a server."),
-    "import": ("transfer:import_files", "Take in files of media sessions."),
-    "export": ("transfer:export", "Write media sessions out."),
-    "erase": ("upkeep:erase", "Forget who a person is; what was measured stays."),
-    "purge": ("upkeep:purge", "Remove ended meetings."),
-    "backup": ("upkeep:backup", "Copy the store while it is in use."),
-    "doctor": ("doctor:doctor", "Check the data folder, the store, the clock and the settings."),
+COMMANDS: Final[dict[str, str]] = {
+    "serve": "serve:serve",
+    "demo": "serve:demo",
+    "simulate": "simulate:simulate",
+    "import": "transfer:import_files",
+    "export": "transfer:export",
+    "erase": "upkeep:erase",
+    "purge": "upkeep:purge",
+    "backup": "upkeep:backup",
+    "doctor": "doctor:doctor",
 }
-TOKEN_COMMANDS: Final[dict[str, tuple[str, str]]] = {
-    "create": ("tokens:create", "Make a token and print it."),
-    "list": ("tokens:show", "List an organisation's tokens."),
-    "revoke": ("tokens:revoke", "Revoke a token."),
+TOKEN_COMMANDS: Final[dict[str, str]] = {
+    "create": "tokens:create",
+    "list": "tokens:show",
+    "revoke": "tokens:revoke",
 }
 
 
@@ -43,10 +43,10 @@ def build() -> App:
         exit_on_error=False,
     )
     token = App(name="token", help="Create, list and revoke bearer tokens.")
-    for name, (target, text) in COMMANDS.items():
-        app.command(f"roomtone.commands.{target}", name=name, help=text)
-    for name, (target, text) in TOKEN_COMMANDS.items():
-        token.command(f"roomtone.commands.{target}", name=name, help=text)
+    for name, target in COMMANDS.items():
+        app.command(f"roomtone.commands.{target}", name=name)
+    for name, target in TOKEN_COMMANDS.items():
+        token.command(f"roomtone.commands.{target}", name=name)
     app.command(token)
     return app
 

@@ -17,6 +17,7 @@ from msgspec import Raw, Struct
 from roomtone.errors import RoomtoneError
 
 ATTEMPTS_MAX: Final = 8
+SILENCES_MAX: Final = 3
 WAIT_S_MAX: Final = 60
 CONNECT_S_MAX: Final = 5.0
 ANSWER_S_MAX: Final = 60.0
@@ -43,10 +44,15 @@ class _ErrorBody(Struct):
 
 
 class Client:
-    """Requests to one server with one token. `sleep` is what waits between attempts."""
+    """Requests to one server with one token. Tests give their own `sleep` and `transport`."""
 
     def __init__(
-        self, url: str, *, token: str, sleep: Callable[[float], None] = time.sleep
+        self,
+        url: str,
+        *,
+        token: str,
+        sleep: Callable[[float], None] = time.sleep,
+        transport: httpx2.BaseTransport | None = None,
     ) -> None:
         base = url.rstrip("/").removesuffix("/v1")
         if urlsplit(base).scheme not in {"http", "https"} or not urlsplit(base).netloc:
@@ -54,7 +60,8 @@ class Client:
         self.base = base
         self._sleep = sleep
         timeout = httpx2.Timeout(ANSWER_S_MAX, connect=CONNECT_S_MAX)
-        self._http = httpx2.Client(headers={"Authorization": f"Bearer {token}"}, timeout=timeout)
+        headers = {"Authorization": f"Bearer {token}"}
+        self._http = httpx2.Client(headers=headers, timeout=timeout, transport=transport)
 
     def __enter__(self) -> Self:
         return self
@@ -105,7 +112,7 @@ class Client:
             try:
                 answer = self._http.request(method, url, **request)
             except httpx2.TransportError as error:
-                if last or attempt >= 2:
+                if attempt >= SILENCES_MAX - 1:
                     raise RoomtoneError(f"{self.base} does not answer: {error}") from None
                 self._sleep(0.5 * 2**attempt)
                 continue

@@ -5,12 +5,16 @@ Given to cyclopts as its `config`: it adds to the arguments what the flags left 
 
 import os
 from collections.abc import Mapping, Sequence
+from dataclasses import fields
 from pathlib import Path
 from typing import Annotated, Any
 
 from cyclopts import App, ArgumentCollection, Parameter, Token
 
 from roomtone.config import Settings, from_environment, from_file
+from roomtone.errors import Invalid
+
+_WHOLE_NUMBERS = tuple(item.name for item in fields(Settings) if item.type is int)
 
 
 def shown(value: Any) -> str:
@@ -44,6 +48,18 @@ def settings_layers(app: App, commands: tuple[str, ...], arguments: ArgumentColl
         for name, texts in values.items():
             if not settings[name].tokens:
                 _fill(settings[name], name, texts, source)
+    for name in _WHOLE_NUMBERS:
+        _check_whole(settings[name])
+
+
+def _check_whole(argument: Any) -> None:
+    """Refuse 1.5 for a whole number, which cyclopts would cut to 1."""
+    for token in argument.tokens:
+        try:
+            int(token.value)
+        except ValueError:
+            where = "" if token.source == "cli" else f" (from {token.source})"
+            raise Invalid(f"{token.keyword} is {token.value!r}{where}, no whole number") from None
 
 
 def _config_file(settings: Mapping[str, Any]) -> Path | None:
