@@ -6,7 +6,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 PIP_INSTALL := $(VENV)/pip-install
 CONSTRAINTS := $(if $(wildcard constraints.txt),-c constraints.txt)
-DEBIAN := chromium iproute2 iptables ethtool
+DEBIAN := chromium curl iproute2 iptables ethtool
 
 .PHONY: run test lint bench clean constraints debian
 .DELETE_ON_ERROR:

@@ -134,10 +134,11 @@ def test_every_table_of_the_store_is_described(tmp_path: Path) -> None:
     db.close()
     text = page("docs/storage.md")
     assert {code(row[0]) for row in table(section(text, "Tables"))} == tables
-    assert settings == (16_384, 0x526D546E, "wal")
-    assert all(
-        told in text for told in ("16,384 bytes", "0x526D546E", "WAL mode", f"`{FILE_NAME}`")
-    )
+    assert settings == (PAGE_BYTES, APPLICATION_ID, "wal")
+    for told in (f"{PAGE_BYTES:,} bytes", f"{APPLICATION_ID:X}", "WAL mode", f"`{FILE_NAME}`"):
+        assert told in text, told
+    assert f"rows of {CHUNK_BYTES} bytes" in text
+    assert f"more than {PIECE_KEYS} of them" in " ".join(text.split())
 
 
 def test_a_block_is_laid_out_as_described() -> None:
