@@ -6,7 +6,7 @@ import signal
 import subprocess
 import sys
 import threading
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, TypeVar
@@ -195,9 +195,12 @@ class Server:
         return self.process.wait(timeout=30)
 
 
-def start_server(data: Path, *flags: str, env: dict[str, str] | None = None) -> Server:
-    """Start `roomtone serve` and return when it listens."""
-    command = [sys.executable, "-m", "roomtone", "serve", "--data", str(data), "--port", "0"]
+def start_server(
+    data: Path, *flags: str, env: dict[str, str] | None = None, within: Sequence[str] = ()
+) -> Server:
+    """Start `roomtone serve` (`within` a command such as ip netns exec); return when it listens."""
+    serve = [sys.executable, "-m", "roomtone", "serve", "--data", str(data), "--port", "0"]
+    command = [*within, *serve]
     process = subprocess.Popen(
         [*command, *flags], stderr=subprocess.PIPE, text=True, env={**os.environ, **(env or {})}
     )
