@@ -11,6 +11,7 @@ from msgspec import UNSET
 from bench import data
 from bench.load import BenchError
 from roomtone import ingest, simulate
+from roomtone.app import UPKEEP_EVERY_S
 from roomtone.model import (
     STREAM_KINDS,
     MediaSession,
@@ -25,6 +26,7 @@ from roomtone.store import Store, open_store
 ORG: Final = "bench"
 SILENCE_MS: Final = 300_000
 SEAL_LIMIT: Final = 500
+IDLE_STEPS: Final = round(60 / UPKEEP_EVERY_S)
 HOUR_MS: Final = 3_600_000
 KINDS_4: Final[tuple[StreamKind, ...]] = ("videoIn", "videoOut", "audioIn", "audioOut")
 
@@ -71,6 +73,13 @@ def seal(store: Store) -> None:
             sealed = store.seal(wall_clock_ms(), silence_ms=SILENCE_MS, limit=SEAL_LIMIT)
 
 
+def idle(store: Store) -> None:
+    """What a minute of upkeep does when nothing is due: it gives free pages back."""
+    for _ in range(IDLE_STEPS):
+        with store.transaction():
+            store.seal(wall_clock_ms(), silence_ms=SILENCE_MS, limit=SEAL_LIMIT)
+
+
 def whole(shape: Shape, meeting: int) -> list[MediaSession]:
     """All sessions of one meeting, each in one piece that ends with its leave time."""
     return [
@@ -112,6 +121,7 @@ def fill_by_the_minute(folder: Path, batches: Iterable[list[MediaSession]]) -> N
                 ]
                 put(store, [piece for piece in pieces if piece is not None])
             seal(store)
+        idle(store)
     finally:
         store.close()
 
