@@ -34,7 +34,6 @@ from roomtone.store.sqlite_rows import (
 from roomtone.store.sqlite_transaction import writing
 from roomtone.store.sqlite_write import KnownMeeting, Writer
 
-FREE_PAGES_MAX: Final = 64
 VACUUM_PAGES_MAX: Final = 512
 
 _DUE: Final = """
@@ -125,7 +124,7 @@ class Ageing(Writer):
             self.update_meeting(org, known, ended(known.record, now_ms, left_ms=left_ms))
 
     def _give_back_pages(self) -> None:
-        if self.db.pragma("freelist_count") > FREE_PAGES_MAX:
+        if self.db.pragma("freelist_count"):
             self.db.execute(f"PRAGMA incremental_vacuum({VACUUM_PAGES_MAX})").fetchall()
 
     @writing

@@ -66,6 +66,14 @@ _ORGANISATIONS: Final = (
 )
 
 
+_NUMBER_MAX: Final = 1 << 62
+
+
+def _bounded(number: int) -> int:
+    """SQLite's whole numbers have 64 bits, a caller's may have more."""
+    return max(-_NUMBER_MAX, min(_NUMBER_MAX, number))
+
+
 def version(db: apsw.Connection, org: str, meeting_id: str) -> int:
     """The meeting's version; 0 if unknown, Gone if removed."""
     row = db.execute(_VERSION, (org, meeting_id)).fetchone()
@@ -109,7 +117,7 @@ def meetings(db: apsw.Connection, org: str, query: MeetingQuery) -> list[Meeting
     """The page of meetings that fit the query."""
     found: list[Meeting] = []
     skip = query.offset
-    for row in db.execute(_MEETINGS, (org, query.from_ms, query.to_ms)):
+    for row in db.execute(_MEETINGS, (org, _bounded(query.from_ms), _bounded(query.to_ms))):
         if len(found) >= query.limit:
             break
         # filtered here, not in SQL: lower() of SQLite knows ASCII only
@@ -130,7 +138,7 @@ def sessions(
     meeting = record(db, org, meeting_id)
     if meeting is None:
         return []
-    rows = db.execute(_SESSIONS, (meeting[0], limit, offset))
+    rows = db.execute(_SESSIONS, (meeting[0], _bounded(limit), _bounded(offset)))
     return list(_served(db, rows, meeting_id, deadline, headers=False))
 
 
@@ -169,7 +177,7 @@ def summaries(
     db: apsw.Connection, org: str, *, from_ms: int, to_ms: int, limit: int
 ) -> list[Summary]:
     """Summary rows of sealed sessions."""
-    rows = db.execute(_SUMMARIES, (org, from_ms, to_ms, limit))
+    rows = db.execute(_SUMMARIES, (org, *map(_bounded, (from_ms, to_ms, limit))))
     return [summary_of_row(meeting, row) for meeting, *row in rows]
 
 
