@@ -1,4 +1,4 @@
-"""GET /v1/meeting/qualities: pages, ETags, encodings, Webex's limits, and every status it can give."""
+"""GET /v1/meeting/qualities: pages, ETags, encodings, Webex's limits, every status it gives."""
 
 import gzip
 from collections.abc import Callable
@@ -272,3 +272,18 @@ def test_an_answer_made_in_time_is_served_from_memory(
     first = api.qualities("m1")
     monkeypatch.setattr(api.store, "sessions", failing(ZeroDivisionError("read again")))
     assert api.qualities("m1").content == first.content
+
+
+@pytest.mark.parametrize(
+    ("trusted", "scheme"),
+    [((), "http"), (("198.51.100.0/24",), "http"), (("192.0.2.0/24",), "https")],
+)
+def test_the_link_keeps_the_scheme_that_a_trusted_proxy_was_asked_with(
+    make_api: Callable[..., Api], trusted: tuple[str, ...], scheme: str
+) -> None:
+    api = make_api(trusted_proxies=trusted)
+    post_many(api, 2)
+    api.client._transport.client = ("192.0.2.7", 50_000)  # type: ignore[attr-defined]
+    headers = {"X-Forwarded-Proto": "https"}
+    link = api.get(f"{QUALITIES}?meetingId=m1&max=1", headers=headers).headers["link"]
+    assert link.startswith(f"<{scheme}://testserver/")

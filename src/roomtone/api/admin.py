@@ -4,9 +4,9 @@ import tempfile
 from pathlib import Path
 from typing import Annotated, Final
 
-from anyio.to_thread import run_sync
 from msgspec import Meta, Struct
 from starlette.background import BackgroundTask
+from starlette.concurrency import run_in_threadpool
 from starlette.requests import Request
 from starlette.responses import FileResponse, Response
 
@@ -86,7 +86,7 @@ async def backup(request: Request) -> Response:
     folder = tempfile.TemporaryDirectory(prefix="roomtone-backup-")
     target = Path(folder.name) / "roomtone.db"
     try:
-        await run_sync(lambda: services.store.backup(target, org=principal.org))
+        await run_in_threadpool(lambda: services.store.backup(target, org=principal.org))
     except BaseException:
         folder.cleanup()
         raise
@@ -105,7 +105,7 @@ async def live(request: Request) -> Response:
 
 async def ready(request: Request) -> Response:
     """The store answers too; 503 when it does not."""
-    await run_sync(services_of(request).store.ping)
+    await run_in_threadpool(services_of(request).store.ping)
     return json_response(request, Health(status="ok"))
 
 

@@ -1,7 +1,6 @@
 """What web pages use: short-lived tokens bound to one person, raw reports in, the test call."""
 
 import secrets
-from ipaddress import IPv4Address, IPv6Address, ip_address
 from typing import Final
 
 import msgspec
@@ -13,7 +12,14 @@ from roomtone import ingest
 from roomtone.api.endpoint import Endpoint
 from roomtone.api.meetings import minted_meeting_id
 from roomtone.api.qualities import READ_ALL
-from roomtone.api.wire import body_of, decoded_body, json_response, principal_of, services_of
+from roomtone.api.wire import (
+    address_of,
+    body_of,
+    decoded_body,
+    json_response,
+    principal_of,
+    services_of,
+)
 from roomtone.auth import COLLECTOR_SCOPE, BoundParticipant, hash_token, new_token
 from roomtone.config import Network
 from roomtone.errors import Forbidden, NotFound
@@ -134,18 +140,12 @@ def _client_address(request: Request, trusted_proxies: tuple[Network, ...]) -> s
     chain += [hop.strip() for hop in reversed(forwarded.split(",")) if hop.strip()]
     for hop in chain:
         try:
-            address = _address(hop)
+            address = address_of(hop)
         except ValueError:
             return ""
         if not any(address in network for network in trusted_proxies):
             return "" if address.is_loopback else str(address)
     return ""
-
-
-def _address(text: str) -> IPv4Address | IPv6Address:
-    """An address; one of IPv4 that came over a socket of IPv6 (::ffff:192.0.2.1) is IPv4."""
-    address = ip_address(text)
-    return getattr(address, "ipv4_mapped", None) or address
 
 
 async def start_test_call(request: Request) -> Response:

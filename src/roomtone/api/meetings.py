@@ -6,8 +6,8 @@ from datetime import UTC, datetime
 from typing import Final, get_args
 
 import msgspec
-from anyio.to_thread import run_sync
 from msgspec import UNSET, Struct
+from starlette.concurrency import run_in_threadpool
 from starlette.requests import Request
 from starlette.responses import Response
 
@@ -61,7 +61,7 @@ async def list_meetings(request: Request) -> Response:
             raise Invalid(f"meetingType: expected one of {', '.join(MEETING_TYPES)}.")
         return json_response(request, Meetings(items=[]))
     more_wanted = msgspec.structs.replace(wanted, limit=wanted.limit + 1)
-    found = await run_sync(
+    found = await run_in_threadpool(
         lambda: services.store.meetings(
             principal.org, more_wanted, deadline=services.read_deadline()
         )
@@ -126,7 +126,7 @@ async def get_meeting(request: Request) -> Response:
     principal = principal_of(request, SCHEDULE_READ)
     meeting_id = valid_meeting_id(request.path_params["meetingId"])
     principal.require_meeting(meeting_id)
-    meeting = await run_sync(services.store.meeting, principal.org, meeting_id)
+    meeting = await run_in_threadpool(services.store.meeting, principal.org, meeting_id)
     if meeting is None:
         raise NotFound("No such meeting.")
     return json_response(request, meeting)
@@ -166,7 +166,7 @@ async def list_participants(request: Request) -> Response:
     principal.require_meeting(meeting_id)
     if not services.store.version(principal.org, meeting_id):
         raise NotFound("No such meeting.")
-    found = await run_sync(
+    found = await run_in_threadpool(
         lambda: services.store.participants(
             principal.org,
             meeting_id,

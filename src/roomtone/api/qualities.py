@@ -2,7 +2,7 @@
 
 from typing import Final
 
-from anyio.to_thread import run_sync
+from starlette.concurrency import run_in_threadpool
 from starlette.requests import Request
 from starlette.responses import Response
 
@@ -60,7 +60,7 @@ async def _answer(services: Services, key: AnswerKey, encoding: str) -> Answer:
     """The finished answer: held, or made in a thread so that nobody else waits for it."""
     answer = services.cache.get(key)
     if answer is None or not (answer.has(encoding) or len(answer.body) < COMPRESS_BYTES_MIN):
-        answer = await run_sync(_make_answer, services, key, answer, encoding)
+        answer = await run_in_threadpool(_make_answer, services, key, answer, encoding)
         services.cache.put(key, answer)
     return answer
 
@@ -116,7 +116,7 @@ async def _keep_webex_limits(
     services: Services, principal: Principal, meeting_id: str, offset: int
 ) -> None:
     """Webex's documented limits; pages after the first are exempt, or clients stall on page 2."""
-    meeting = await run_sync(services.store.meeting, principal.org, meeting_id)
+    meeting = await run_in_threadpool(services.store.meeting, principal.org, meeting_id)
     if meeting is None:
         raise NotFound("No such meeting.")
     now_ms = services.now_ms()

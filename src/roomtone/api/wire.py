@@ -6,6 +6,7 @@ import time
 import zlib
 from collections.abc import Mapping
 from functools import lru_cache
+from ipaddress import IPv4Address, IPv6Address, ip_address
 from typing import Any, Final
 
 import msgspec
@@ -209,5 +210,24 @@ def json_response(
 
 def next_link(request: Request, path: str, query: Mapping[str, str | int]) -> str:
     """A `Link` header for the next page: absolute, on the host that the client used (RFC 8288)."""
-    url = request.url.replace(path=path, query="", fragment="").include_query_params(**query)
-    return f'<{url}>; rel="next"'
+    url = request.url.replace(path=path, query="", fragment="", scheme=_scheme(request))
+    return f'<{url.include_query_params(**query)}>; rel="next"'
+
+
+def _scheme(request: Request) -> str:
+    """`http` or `https`, as the client used it: a trusted proxy that ends TLS says which."""
+    said = request.headers.get("x-forwarded-proto", "")
+    if said in ("http", "https") and request.client is not None:
+        try:
+            peer = address_of(request.client.host)
+        except ValueError:  # a socket of another family has no address
+            return request.url.scheme
+        if any(peer in network for network in services_of(request).trusted_proxies):
+            return said
+    return request.url.scheme
+
+
+def address_of(text: str) -> IPv4Address | IPv6Address:
+    """An address; one of IPv4 that came over a socket of IPv6 (::ffff:192.0.2.1) is IPv4."""
+    address = ip_address(text)
+    return getattr(address, "ipv4_mapped", None) or address
