@@ -23,13 +23,13 @@ from roomtone.model import STREAM_KINDS, epoch_ms
 from tests.browser.conftest import CHROMIUM, MEDIA_FLAGS
 from tests.conftest import Server, start_server
 
-pytestmark = pytest.mark.browser
+pytestmark = [pytest.mark.browser, pytest.mark.xdist_group("calls")]
 
 INTERVALS = 2
 CALL_MS = 130_000
 CALL_S_MAX = 240
 ASK_EVERY_MS = 500
-NAMESPACE = "roomtone-call"
+NAMESPACE = f"roomtone-{os.getpid()}"
 HEIGHTS = {"videoIn": 360, "videoOut": 360, "shareIn": 720, "shareOut": 720}
 
 # The page keeps its connections to itself; the test needs their SSRCs.
