@@ -373,7 +373,7 @@ def collector(bench: Bench) -> list[Row]:
     if not CHROMIUM.exists():
         print(f"collector: left out, there is no {CHROMIUM}")
         return []
-    from bench import collector_bench  # noqa: PLC0415 it needs Playwright, the others do not
+    from bench import collector_bench
 
     percent = collector_bench.measure(seconds=COLLECTOR_PHASE_S, rounds=bench.rounds)
     return [
