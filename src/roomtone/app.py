@@ -6,6 +6,7 @@ import errno
 import gc
 import logging
 import socket
+import ssl
 from collections.abc import AsyncIterator, Callable, Coroutine, Sequence
 from typing import Any, Final
 
@@ -198,6 +199,11 @@ def serve(app: ASGIApp, settings: Settings, listener: socket.socket) -> None:
         backlog=LISTEN_BACKLOG,
         **options,
     )
+    try:
+        config.load()
+    except ssl.SSLError:
+        files = f"certificate {settings.certificate} and key {settings.key}"
+        raise Invalid(f"{files} are no PEM files that belong together") from None
     logging.getLogger("roomtone").info(
         "listening", extra={"fields": {"address": address_of(listener, settings)}}
     )
