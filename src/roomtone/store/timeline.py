@@ -17,6 +17,7 @@ from roomtone.model import epoch_ms, iso_ms
 Values = list[int | float | None]
 
 TIMES_CACHED_MAX: Final = 8_192
+PERIODS_CACHED_MAX: Final = 256
 
 time_ms = lru_cache(TIMES_CACHED_MAX)(epoch_ms)
 time_text = lru_cache(TIMES_CACHED_MAX)(iso_ms)
@@ -289,6 +290,7 @@ class Timeline:
             yield start, end, run
 
 
+@lru_cache(PERIODS_CACHED_MAX)
 def period_ms(interval: float) -> int | Fraction:
     """The interval in ms, exactly; only intervals finer than 1 ms need a fraction."""
     exact = Fraction(interval) * 1000
