@@ -13,40 +13,44 @@ from roomtone.errors import Invalid, RoomtoneError
 
 EXIT_FAILED: Final = 1
 EXIT_USAGE: Final = 2
-COMMANDS: Final[dict[str, str]] = {
-    "serve": "serve:serve",
-    "demo": "serve:demo",
-    "simulate": "simulate:simulate",
-    "import": "transfer:import_files",
-    "export": "transfer:export",
-    "erase": "upkeep:erase",
-    "purge": "upkeep:purge",
-    "backup": "upkeep:backup",
-    "doctor": "doctor:doctor",
+COMMANDS: Final[dict[str, tuple[str, str]]] = {
+    "serve": ("serve:serve", "Run the server."),
+    "demo": ("serve:demo", "Run the server with simulated meetings in it."),
+    "simulate": ("simulate:simulate", "Send simulated meetings to a server."),
+    "import": ("transfer:import_files", "Take in files of media sessions."),
+    "export": ("transfer:export", "Write media sessions out."),
+    "erase": ("upkeep:erase", "Forget who a person is; what was measured stays."),
+    "purge": ("upkeep:purge", "Remove ended meetings."),
+    "backup": ("upkeep:backup", "Copy the store while it is in use."),
+    "doctor": ("doctor:doctor", "Check the data folder, the store, the clock and the settings."),
 }
-TOKEN_COMMANDS: Final[dict[str, str]] = {
-    "create": "tokens:create",
-    "list": "tokens:show",
-    "revoke": "tokens:revoke",
+TOKEN_COMMANDS: Final[dict[str, tuple[str, str]]] = {
+    "create": ("tokens:create", "Make a token and print it."),
+    "list": ("tokens:show", "List an organisation's tokens."),
+    "revoke": ("tokens:revoke", "Revoke tokens."),
 }
 
 
-def build() -> App:
-    """The application; a command's module is imported when the command runs."""
+def build(arguments: list[str]) -> App:
+    """The application; a command's module is imported when the command runs.
+
+    The command that is asked for tells its own help, its docstring; the list of the others shows
+    the lines of COMMANDS, so that nothing else is imported for it.
+    """
     app = App(
         name="roomtone",
         help="How each meeting really sounded and looked, and why.",
-        help_format="plaintext",
+        help_format="markdown",
         version=__version__,
         config=settings_layers,
         print_error=False,
         exit_on_error=False,
     )
     token = App(name="token", help="Create, list and revoke bearer tokens.")
-    for name, target in COMMANDS.items():
-        app.command(f"roomtone.commands.{target}", name=name)
-    for name, target in TOKEN_COMMANDS.items():
-        token.command(f"roomtone.commands.{target}", name=name)
+    for group, commands in ((app, COMMANDS), (token, TOKEN_COMMANDS)):
+        for name, (target, text) in commands.items():
+            line = None if name in arguments else text
+            group.command(f"roomtone.commands.{target}", name=name, help=line)
     app.command(token)
     return app
 
@@ -59,7 +63,7 @@ def main(arguments: list[str] | None = None) -> None:
 def run(arguments: list[str]) -> int:
     """Run one command and return its exit code; an expected error is one line on stderr."""
     try:
-        result = build()(arguments, result_action="return_value")
+        result = build(arguments)(arguments, result_action="return_value")
         sys.stdout.flush()
     except CycloptsError as error:
         return _complain(_usage(error), EXIT_USAGE)

@@ -34,6 +34,9 @@ LINE_BYTES_MAX: Final = 64 * 1024**2
 BAD_SHOWN_MAX: Final = 1_000
 
 Format = Literal["json", "jsonl", "csv"]
+DropFlag = Annotated[
+    bool, Parameter(negative_bool=(), env_var="ROOMTONE_DROP_RAW_ADDRESSES", show_env_var=False)
+]
 CSV_HEAD: Final = (
     "meetingInstanceId", "participantId", "participantSessionId", "webexUserName",
     "webexUserEmail", "stream", "time", "samplingInterval", "codec", "transportType", *COLUMNS,
@@ -70,10 +73,16 @@ class _Count:
 def import_files(
     *files: Annotated[Path, Parameter(help="JSON or JSONL files.")],
     where: WhereFlags = Where(),  # noqa: B008 frozen
+    drop_raw_addresses: DropFlag = False,
 ) -> int:
     """Take in files of media sessions: bodies {"items": [...]} or JSONL of sessions or bodies.
 
     A bad item is named with its file and JSON path, the good ones land. Exit code 1 if any was bad.
+
+    Parameters
+    ----------
+    drop_raw_addresses
+        With --data: forget localIP and publicIP, as a server with this setting does.
     """
     if not files:
         raise Invalid("name the files to import")
@@ -83,7 +92,7 @@ def import_files(
         for file in files:
             items = _items(file, count)
             while batch := list(islice(items, BATCH_ITEMS_MAX)):
-                _put(target, batch, count)
+                _put(target, batch, count, drop_raw_addresses=drop_raw_addresses)
                 advance(sum(item.size for item in batch))
     items_in_all = plural(count.good + count.bad, "item")
     say(f"imported {count.good:,} of {items_in_all} from {plural(len(files), 'file')}")
@@ -144,13 +153,14 @@ def _document(text: bytes, place: str, count: _Count) -> Iterator[Item]:
         yield Item(place, f"$.items[{index}]", item, len(item))
 
 
-def _put(target: Target, batch: list[Item], count: _Count) -> None:
+def _put(target: Target, batch: list[Item], count: _Count, *, drop_raw_addresses: bool) -> None:
     """Check items by the server's own rules and store the good ones."""
     good: list[Item] = []
     sessions: list[MediaSession] = []
     for item in batch:
         try:
-            parsed = parse_sessions(b'{"items":[' + item.json + b"]}", now_ms())
+            body = b'{"items":[' + item.json + b"]}"
+            parsed = parse_sessions(body, now_ms(), drop_raw_addresses=drop_raw_addresses)
         except Invalid as error:
             count.refuse(item.place, error.message.replace("$.items[0]", item.path))
             continue
