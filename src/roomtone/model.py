@@ -26,6 +26,14 @@ Id = Annotated[str, Meta(min_length=1, max_length=ID_LENGTH_MAX, pattern=r"^[^\x
 Text = Annotated[str, Meta(max_length=STRING_LENGTH_MAX)]
 Time = Annotated[str, Meta(max_length=40, extra_json_schema={"format": "date-time"})]
 """ISO 8601 with a zone on input; always `2020-04-10T17:00:00.000Z` once it is inside."""
+TimeOrEmpty = Annotated[
+    str,
+    Meta(
+        max_length=40,
+        extra_json_schema={"anyOf": [{"format": "date-time"}, {"maxLength": 0}]},
+    ),
+]
+"""A `Time`, or "", which is the same as none."""
 
 Number = (
     Annotated[int, Meta(ge=0, le=NUMBER_MAX)] | Annotated[float, Meta(ge=0, le=float(NUMBER_MAX))]
@@ -55,7 +63,7 @@ class Stream(Struct, kw_only=True):
 
     samplingInterval: Interval = 60
     startTime: Time
-    endTime: Time = ""
+    endTime: TimeOrEmpty = ""
     packetLoss: Percents = field(default_factory=list)
     latency: Numbers = field(default_factory=list)
     resolutionHeight: Numbers = field(default_factory=list)
@@ -94,8 +102,8 @@ class MediaSession(Struct, kw_only=True):
     meetingInstanceId: Id
     webexUserName: Text = ""
     webexUserEmail: Text = ""
-    joinTime: Time | UnsetType = UNSET
-    leaveTime: Time | UnsetType = UNSET
+    joinTime: TimeOrEmpty | UnsetType = UNSET
+    leaveTime: TimeOrEmpty | UnsetType = UNSET
     joinMeetingTime: Text = ""
     clientType: Text = ""
     clientVersion: Text = ""
