@@ -284,6 +284,19 @@ def test_a_connection_that_ends_gets_a_last_sample(host: Host, end: str) -> None
     assert post.reports[0]["timestamp"] <= epoch_ms("2026-11-24T12:00:11Z")
 
 
+def test_a_connection_that_the_page_closed_is_sampled_once_more_and_then_left(host: Host) -> None:
+    host.begin()
+    host.value("connections[0].connectionState = 'closed', null")
+    host.pass_s(50)
+    assert host.value("samples") == 2
+
+
+def test_what_goes_wrong_again_and_again_is_said_once(host: Host) -> None:
+    host.begin(options="{ tracks: () => { throw new Error('mine') } }")
+    host.pass_s(60)
+    assert host.value("errors") == ["Roomtone: Error: mine"]
+
+
 def test_added_connections_have_names_of_their_own(host: Host) -> None:
     host.begin("new Map([['publish', connection()]])")
     host.fake.wait("announced", lambda posts: len(posts) == 1)

@@ -146,12 +146,15 @@ export function collect(options) {
   let sampleTimer;
   /** @type {number | undefined} */
   let retryTimer;
-  let sessionId = uuid(), joinTime = now(), leaveTime = "", joinMeetingTime = "", devices = "";
+  let sessionId = uuid(), joinTime = now(), leaveTime = "", joinMeetingTime = "";
+  let devices = "", warned = "";
   let counter = 0, buffered = 0, dropped = 0, failures = 0, notBefore = 0, postedAt = started;
   let everything = false, urgent = false, joined = false, announced = false;
   let stopped = false, dead = false;
 
   const warn = (/** @type {string} */ text) => {
+    if (text === warned) return;
+    warned = text;
     try {
       (o.onerror ?? console.warn)(new Error("Roomtone: " + text));
     } catch { /* the page's own handler failed: nothing to do about it here */ }
@@ -180,6 +183,10 @@ export function collect(options) {
     const all = [...given(), ...Array.from(added, (pc) => /** @type {const} */ ([undefined, pc]))]
       .filter((pair) => pair[1]);
     for (const [name, pc] of all) {
+      if (pc.connectionState === "closed") {
+        forget(pc);
+        continue;
+      }
       if (!connectionNames.has(pc)) connectionNames.set(pc, name ?? "pc" + ++counter);
       if (watched.has(pc)) continue;
       watched.set(pc, String(connectionNames.get(pc)));
@@ -207,6 +214,7 @@ export function collect(options) {
       }
       await sample(pc, watched.get(pc) ?? "");
       if (pc.connectionState === "closed") forget(pc);
+      await announce();
     });
   }
 
@@ -302,7 +310,7 @@ export function collect(options) {
   const send = (/** @type {string} */ body, /** @type {boolean} */ keepalive) =>
     fetch(endpoint, {
       method: "POST", body, keepalive, credentials: "omit", cache: "no-store",
-      referrerPolicy: "no-referrer", signal: AbortSignal.timeout(POST_S_MAX * 1000),
+      referrerPolicy: "no-referrer", signal: AbortSignal.timeout?.(POST_S_MAX * 1000),
       headers: { authorization: "Bearer " + bearer, "content-type": "application/json" },
     });
 
@@ -380,14 +388,20 @@ export function collect(options) {
     const every = o.sampleEvery * 1000;
     const step = Math.round((performance.now() - started) / every) + 1;
     sampleTimer = setTimeout(() => guard(tick), started + step * every - performance.now());
-    await sampleAll();
-    const due = performance.now() - postedAt >= o.postEvery * 1000 - every / 2;
-    if (due || (joined && !announced && !failures)) await post();
+    await sampleAll().catch((error) => warn(String(error)));
+    if (performance.now() - postedAt >= o.postEvery * 1000 - every / 2) await post();
+    else await announce();
+  }
+
+  /** Whoever is in the meeting is said to be in it at once. */
+  async function announce() {
+    if (joined && !announced && !failures) await post();
   }
 
   async function sampleAll() {
     refresh();
-    await Promise.all(Array.from(watched, ([pc, name]) => sample(pc, name).catch(() => {})));
+    await Promise.all(Array.from(watched, ([pc, name]) =>
+      sample(pc, name).catch((error) => warn(String(error)))));
   }
 
   function halt() {
