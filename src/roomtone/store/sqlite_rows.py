@@ -2,6 +2,8 @@
 
 import re
 from collections.abc import Iterable, Sequence
+from functools import lru_cache
+from hashlib import blake2b
 from typing import Any, Final, cast
 from uuid import UUID
 from zlib import crc32
@@ -28,6 +30,7 @@ TOKEN_COLUMNS: Final = ", ".join(TOKEN_FIELDS)
 
 SUMMARY_FIELDS: Final = Summary.__struct_fields__[Summary.__struct_fields__.index("samples") :]
 THOUSANDTHS: Final = 1000
+PARTICIPANTS_CACHED_MAX: Final = 8_192
 THOUSANDTHS_MAX: Final = 1e12
 
 _SESSION_ID: Final = MediaSession.__struct_fields__.index("participantSessionId")
@@ -54,6 +57,12 @@ def session_id(stored: str | bytes) -> str:
 def email_hash(email: str) -> int:
     """A number to find an e-mail by; 0 for none."""
     return crc32(email.lower().encode()) if email else 0
+
+
+@lru_cache(PARTICIPANTS_CACHED_MAX)
+def participant_hash(participant: str) -> bytes:
+    """What a session's row keeps of a participantId, to notice another; b"" for none."""
+    return blake2b(participant.encode(), digest_size=16).digest() if participant else b""
 
 
 def packed(piece: MediaSession) -> bytes:

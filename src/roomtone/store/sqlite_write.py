@@ -30,6 +30,7 @@ from roomtone.store.sqlite_rows import (
     block_of,
     meeting_record,
     packed,
+    participant_hash,
     pieces_of,
     stored_id,
     token_row,
@@ -82,7 +83,7 @@ class KnownSession(Struct):
     created_ms: int
     pieces: int = 0
     sealed: bool = False
-    participant: str = ""
+    participant: bytes = b""
     join_sent_ms: int | None = None
     first_ms: int | None = None
     first_text: str = _AFTER_ALL_TIMES
@@ -240,7 +241,7 @@ class Writer(Transactions):
         data = block_of(self.db, known.key)
         assert data is not None, "a sealed session has a block"
         session = block.decode(data, known.meeting)
-        known.participant = session.participantId
+        known.participant = participant_hash(session.participantId)
         known.left_ms = None if session.leaveTime is UNSET else time_ms(session.leaveTime)
         sent = None if session.joinTime is UNSET else time_ms(session.joinTime)
         _set_times(known, sent, first_sample_ms(session))
@@ -363,7 +364,10 @@ class Writer(Transactions):
 def _refuse_contradiction(known: KnownSession, session: MediaSession) -> None:
     if known.meeting != session.meetingInstanceId:
         raise Conflict("the session is in another meeting")
-    if known.participant and session.participantId not in ("", known.participant):
+    if known.participant and participant_hash(session.participantId) not in (
+        b"",
+        known.participant,
+    ):
         raise Conflict("the session belongs to another participantId")
 
 
@@ -380,7 +384,7 @@ def _take_header(known: KnownSession, session: MediaSession) -> bool:
         known.join_sent_ms = time_ms(session.joinTime)
     if session.leaveTime is not UNSET and session.leaveTime:
         known.left_ms = time_ms(session.leaveTime)
-    known.participant = session.participantId or known.participant
+    known.participant = participant_hash(session.participantId) or known.participant
     for kind in STREAM_KINDS:
         for entry in getattr(session, kind):
             # times are canonical, so they compare as text; most pieces continue and stop here

@@ -40,10 +40,11 @@ CREATE TABLE IF NOT EXISTS removed (
   PRIMARY KEY (org, id)
 ) STRICT, WITHOUT ROWID;
 
--- id: 16 bytes when it is an upper-case UUID, else text. participant: only while not sealed (a block
--- has it too), as are join_sent_ms and first_ms, of which join_ms is made. left_ms: as sent while not sealed, else for reading. heard_ms: when it was sealed;
--- before that the last live row knows. samples and what follows: the summary, whole numbers in thousandths, only
--- while sealed. email_hash: finds whom to erase without opening every block.
+-- id: 16 bytes when it is an upper-case UUID, else text. participant: a hash of participantId; it,
+-- join_sent_ms and first_ms (of which join_ms is made) are kept only while not sealed, as the block
+-- has them too. left_ms: as sent while not sealed, else for reading. heard_ms: when it was sealed;
+-- before that the last live row knows. samples and what follows: the summary, whole numbers in
+-- thousandths, only while sealed. email_hash: finds whom to erase without opening every block.
 CREATE TABLE IF NOT EXISTS session (
   key INTEGER PRIMARY KEY,
   org INTEGER NOT NULL REFERENCES org (key),
@@ -55,7 +56,7 @@ CREATE TABLE IF NOT EXISTS session (
   join_ms INTEGER NOT NULL,
   left_ms INTEGER,
   email_hash INTEGER NOT NULL,
-  participant TEXT,
+  participant BLOB,
   join_sent_ms INTEGER,
   first_ms INTEGER,
   samples INTEGER,
