@@ -1,8 +1,8 @@
-"""Two bounded memories of the read API: finished answers, and when a meeting was last asked for."""
+"""Bounded memories: finished answers, when a meeting was last asked for, recent test calls."""
 
 import gzip
 import hashlib
-from collections import OrderedDict
+from collections import OrderedDict, deque
 from typing import Final, NamedTuple
 
 import zstandard
@@ -103,4 +103,21 @@ class CallTimes:
         self._times.move_to_end(key)
         while len(self._times) > CALLS_MAX:
             self._times.popitem(last=False)
+        return 0
+
+
+class RecentCalls:
+    """The times of the last calls of a kind, to allow so many of them in a span of time."""
+
+    def __init__(self, calls_max: int, *, span_ms: int) -> None:
+        self._times: deque[int] = deque(maxlen=calls_max)
+        self._span_ms = span_ms
+
+    def wait_ms(self, now_ms: int) -> int:
+        """0 and the call is noted, or how long to wait."""
+        if len(self._times) == self._times.maxlen:
+            wait_ms = self._times[0] + self._span_ms - now_ms
+            if wait_ms > 0:
+                return wait_ms
+        self._times.append(now_ms)
         return 0

@@ -3,12 +3,17 @@
 import time
 from collections.abc import Callable
 from dataclasses import dataclass, field
+from typing import Final
 
-from roomtone.cache import AnswerCache, CallTimes
+from roomtone.cache import AnswerCache, CallTimes, RecentCalls
 from roomtone.config import Network, Settings
 from roomtone.metrics import Metrics
 from roomtone.store import Store
 from roomtone.writer import Writer
+
+TEST_CALLS_MAX: Final = 600
+TEST_CALLS_SPAN_MS: Final = 3_600_000
+"""Anybody who reaches /call can begin a test call; so many in an hour are enough for people."""
 
 
 def wall_clock_ms() -> int:
@@ -27,6 +32,9 @@ class Services:
     cache: AnswerCache
     trusted_proxies: tuple[Network, ...] = ()
     call_times: CallTimes = field(default_factory=CallTimes)
+    test_calls: RecentCalls = field(
+        default_factory=lambda: RecentCalls(TEST_CALLS_MAX, span_ms=TEST_CALLS_SPAN_MS)
+    )
     now_ms: Callable[[], int] = wall_clock_ms
 
     def read_deadline(self) -> float:

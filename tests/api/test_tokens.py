@@ -1,10 +1,12 @@
 """Who may do what: 401, 403 naming the scope, and tokens bound to one person's meeting."""
 
+from collections.abc import Callable
 from typing import Any
 
 import pytest
 
 from roomtone.auth import SCOPES
+from roomtone.cache import RecentCalls
 from roomtone.model import MediaSession
 from roomtone.store import Store
 from tests.api.test_bad_input import assert_error
@@ -236,3 +238,35 @@ def test_a_wrong_refresh_is_refused(api: Api, change: dict[str, str], status: in
 def test_a_refresh_token_is_no_access_token(api: Api) -> None:
     headers = {"Authorization": f"Bearer {refreshable(api)['refresh_token']}"}
     assert_error(api.client.get("/v1/people/me", headers=headers), 401)
+
+
+def test_a_test_calls_token_reports_to_its_meeting_and_reads_it_alone(
+    make_api: Callable[..., Api],
+) -> None:
+    api = make_api(test_call_org="acme")
+    api.post_sessions(session())
+    call = api.client.post("/call/session").json()
+    headers = {"Authorization": f"Bearer {call['token']}"}
+    body = report(meeting=call["meetingId"], session_id="S2")
+    assert api.client.post("/v1/webrtc/reports", json=body, headers=headers).status_code == 204
+    path = f"/v1/meeting/qualities?meetingId={call['meetingId']}"
+    (item,) = api.client.get(path, headers=headers).json()["items"]
+    assert item["participantId"] == call["participantId"]
+    assert_error(api.client.get(READS[0][0], headers=headers), 404)
+    assert_error(api.client.get("/v1/meetings", headers=headers), 403)
+
+
+def test_test_calls_are_off_unless_an_organisation_is_named_for_them(api: Api) -> None:
+    assert_error(api.client.post("/call/session"), 404)
+
+
+def test_so_many_test_calls_an_hour_are_enough(make_api: Callable[..., Api]) -> None:
+    api = make_api(test_call_org="acme")
+    api.services.test_calls = RecentCalls(2, span_ms=3_600_000)
+    assert [api.client.post("/call/session").status_code for _ in range(2)] == [201, 201]
+    api.clock.advance(s=3_590)
+    late = api.client.post("/call/session")
+    assert_error(late, 429)
+    assert late.headers["retry-after"] == "10"
+    api.clock.advance(s=10)
+    assert api.client.post("/call/session").status_code == 201

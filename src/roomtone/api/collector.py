@@ -22,7 +22,7 @@ from roomtone.api.wire import (
 )
 from roomtone.auth import COLLECTOR_SCOPE, BoundParticipant, hash_token, new_token
 from roomtone.config import Network
-from roomtone.errors import Forbidden, NotFound
+from roomtone.errors import Forbidden, NotFound, TooMany
 from roomtone.model import MeetingNews, iso_ms
 from roomtone.services import Services
 from roomtone.store import Store, Token
@@ -154,6 +154,9 @@ async def start_test_call(request: Request) -> Response:
     org = services.settings.test_call_org
     if not org:
         raise NotFound("Test calls are off.")
+    wait_ms = services.test_calls.wait_ms(services.now_ms())
+    if wait_ms:
+        raise TooMany("Too many test calls in an hour.", retry_after=-(-wait_ms // 1000))
     meeting_id = minted_meeting_id()
     bound = BoundParticipant(
         participantId=_minted_participant_id(meeting_id), webexUserName="Test call"
