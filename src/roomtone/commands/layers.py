@@ -5,7 +5,6 @@ Given to cyclopts as its `config`: it adds to the arguments what the flags left 
 
 import os
 from collections.abc import Mapping, Sequence
-from dataclasses import fields
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -13,8 +12,6 @@ from cyclopts import App, ArgumentCollection, Parameter, Token
 
 from roomtone.config import Settings, from_environment, from_file
 from roomtone.errors import Invalid
-
-_WHOLE_NUMBERS = tuple(item.name for item in fields(Settings) if item.type is int)
 
 
 def shown(value: Any) -> str:
@@ -35,6 +32,13 @@ ConfigFlag = Annotated[
 def settings_layers(app: App, commands: tuple[str, ...], arguments: ArgumentCollection) -> None:
     """Fill what the command line left open from the environment, then from --config's file."""
     del app, commands
+    _fill_settings(arguments)
+    for argument in arguments:
+        if argument.hint is int:
+            _check_whole(argument)
+
+
+def _fill_settings(arguments: ArgumentCollection) -> None:
     settings = {item.field_info.name: item for item in arguments if not item.children}
     if "stop_s_max" not in settings:  # the command takes no server's settings
         return
@@ -48,8 +52,6 @@ def settings_layers(app: App, commands: tuple[str, ...], arguments: ArgumentColl
         for name, texts in values.items():
             if not settings[name].tokens:
                 _fill(settings[name], name, texts, source)
-    for name in _WHOLE_NUMBERS:
-        _check_whole(settings[name])
 
 
 def _check_whole(argument: Any) -> None:
