@@ -22,6 +22,7 @@ from tests.cli.running import clean_environment, roomtone
 from tests.conftest import Server
 
 WAIT_S_MAX = 30
+DEMO = (sys.executable, "-m", "roomtone", "demo")
 NOW_MS = epoch_ms("2026-11-24T10:00:00Z")
 
 
@@ -55,8 +56,7 @@ def start(tmp_path: Path) -> Iterator[Callable[..., Running]]:
 
     def begin(*flags: str) -> Running:
         process = subprocess.Popen(
-            [sys.executable, "-m", "roomtone", "demo", "--data", str(tmp_path / "data")]
-            + ["--port", "0", *flags],
+            [*DEMO, "--data", str(tmp_path / "data"), "--port", "0", *flags],
             stdout=subprocess.PIPE,
             stderr=subprocess.DEVNULL,
             text=True,
