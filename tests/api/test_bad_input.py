@@ -128,6 +128,14 @@ def test_a_body_over_the_limit_is_refused_while_it_arrives(api: Api) -> None:
     assert_error(api.client.post(QUALITIES, content=chunks(), headers=headers), 413)
 
 
+def test_a_form_is_small_because_it_is_read_before_anybody_is_known(api: Api) -> None:
+    form = {"grant_type": "refresh_token", "client_id": "x" * 16_384}
+    assert_error(api.client.post("/v1/access_token", data=form), 413)
+    packed = gzip.compress(b"x=" + b"y" * 1_000_000)
+    headers = {"Content-Type": "application/x-www-form-urlencoded", "Content-Encoding": "gzip"}
+    assert_error(api.client.post("/v1/access_token", content=packed, headers=headers), 413)
+
+
 BOMB = b" " * (64 * 1024 * 1024)
 
 

@@ -17,6 +17,8 @@ from roomtone.store import Token
 
 ACCESS_TOKEN_S: Final = 14 * 86_400
 FORM_FIELDS_MAX: Final = 20
+FORM_BYTES_MAX: Final = 16_384
+"""It is read before anybody is known, so it may cost little."""
 
 
 class Person(Struct, kw_only=True):
@@ -70,7 +72,7 @@ async def get_me(request: Request) -> Response:
 async def refresh_access_token(request: Request) -> Response:
     """A new access token for the holder of a refresh token and its client's secret."""
     services = services_of(request)
-    body = await body_of(request, FORM_TYPE)
+    body = await body_of(request, FORM_TYPE, bytes_max=FORM_BYTES_MAX)
     form = _form(body)
     now_ms = services.now_ms()
     refresh = services.store.token(hash_token(form.refresh_token))

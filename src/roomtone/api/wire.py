@@ -124,9 +124,11 @@ def valid_meeting_id(text: str) -> str:
         ) from None
 
 
-async def body_of(request: Request, media_type: str = JSON_TYPE) -> bytes:
+async def body_of(
+    request: Request, media_type: str = JSON_TYPE, *, bytes_max: int | None = None
+) -> bytes:
     """The whole body, unpacked; UnsupportedMedia, TooLarge before memory grows, Invalid."""
-    limit = services_of(request).settings.body_bytes_max
+    limit = bytes_max or services_of(request).settings.body_bytes_max
     sent_type = request.headers.get("content-type", "").partition(";")[0].strip().lower()
     if sent_type != media_type:
         raise UnsupportedMedia(f"Send it with Content-Type: {media_type}.")
