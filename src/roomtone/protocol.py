@@ -2,7 +2,7 @@
 
 import asyncio
 from http import HTTPStatus
-from typing import Any, Final
+from typing import Any, Final, cast
 
 from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
 
@@ -12,6 +12,9 @@ HEAD_BYTES_MAX: Final = 65_536
 """Request line and header together; what is read at once may go over it."""
 REQUEST_S_MAX: Final = 120.0
 """From a connection's or a request's first byte to its last."""
+
+
+CONTINUE: Final = b"HTTP/1.1 100"
 
 
 class BoundedHttp(HttpToolsProtocol):
@@ -44,6 +47,8 @@ class BoundedHttp(HttpToolsProtocol):
         """The application is asked now; the body's bound is its."""
         self._in_body = True
         super().on_headers_complete()
+        if self.scope["method"] != "HEAD":  # whose answer has no body to wait for
+            self.cycle.transport = cast("asyncio.Transport", AnswerTransport(self.transport))
 
     def on_message_complete(self) -> None:
         """The request is whole."""
@@ -75,6 +80,41 @@ class BoundedHttp(HttpToolsProtocol):
 
     def _unsupported_upgrade_warning(self) -> None:
         """A client that offers HTTP/2 or WebSocket is answered in HTTP/1.1: nothing to log."""
+
+
+class AnswerTransport:
+    """What one answer is written to: its head waits for the first part of its body.
+
+    uvloop sends what it is given at once. Head and body apart are two calls of the system, and
+    wake the reader twice: a sixth of the CPU time of an answer that is at hand.
+    """
+
+    __slots__ = ("_head", "_started", "_transport")
+
+    def __init__(self, transport: asyncio.Transport) -> None:
+        self._transport = transport
+        self._head = b""
+        self._started = False
+
+    def write(self, data: bytes) -> None:
+        """The first call brings the head (uvicorn writes it whole), the next the body's begin."""
+        if self._head:
+            head, self._head = self._head, b""
+            self._transport.writelines((head, data))
+        elif self._started or data.startswith(CONTINUE):
+            self._transport.write(data)
+        else:
+            self._head, self._started = data, True
+
+    def close(self) -> None:
+        """Close the connection after what was written."""
+        if self._head:
+            self.write(b"")
+        self._transport.close()
+
+    def is_closing(self) -> bool:
+        """Whether the connection is closing."""
+        return self._transport.is_closing()
 
 
 def _answer(status: int, message: str) -> bytes:
