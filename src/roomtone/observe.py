@@ -59,6 +59,7 @@ class Observed:
 
     def __init__(self, app: ASGIApp, services: Services) -> None:
         self._app = app
+        self._services = services
         self._metrics = services.metrics
         self.state = State({"services": services})
         self._counters: dict[tuple[str, str, int], Counter] = {}
@@ -91,6 +92,7 @@ class Observed:
             response = _response_to(error, tracking_id)
             await response(scope, receive, send_tracked)
         finally:
+            self._services.bodies_bytes -= scope.get("body_bytes", 0)
             self._note(scope, status, tracking_id, time.perf_counter() - started)
 
     def _note(self, scope: Scope, status: int, tracking_id: str, seconds: float) -> None:

@@ -16,6 +16,10 @@ TEST_CALLS_SPAN_MS: Final = 3_600_000
 """Anybody who reaches /call can begin a test call; so many in an hour are enough for people."""
 
 
+BODIES_BYTES_MAX: Final = 64 * 1024 * 1024
+"""Bodies of all requests that are not answered yet; decoded, each takes some ten times as much."""
+
+
 def wall_clock_ms() -> int:
     """Milliseconds since 1970."""
     return time.time_ns() // 1_000_000
@@ -36,6 +40,11 @@ class Services:
         default_factory=lambda: RecentCalls(TEST_CALLS_MAX, span_ms=TEST_CALLS_SPAN_MS)
     )
     now_ms: Callable[[], int] = wall_clock_ms
+    bodies_bytes: int = 0
+
+    def bodies_bytes_max(self) -> int:
+        """How many bytes of bodies may be in work at once: two of the largest always may."""
+        return max(BODIES_BYTES_MAX, 2 * self.settings.body_bytes_max)
 
     def read_deadline(self) -> float:
         """The moment, on the monotonic clock, when a read that starts now has taken too long."""

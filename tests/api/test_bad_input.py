@@ -128,6 +128,20 @@ def test_a_body_over_the_limit_is_refused_while_it_arrives(api: Api) -> None:
     assert_error(api.client.post(QUALITIES, content=chunks(), headers=headers), 413)
 
 
+def test_large_bodies_at_once_are_429_before_memory_grows(
+    api: Api, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    api.token()
+    monkeypatch.setattr(api.services, "bodies_bytes", 60 * 1024 * 1024)
+    large = body_with() + b" " * (5 * 1024 * 1024)
+    for body, encoding in ((large, "identity"), (gzip.compress(large), "gzip")):
+        answer = posted(api, body, headers={"Content-Encoding": encoding})
+        assert_error(answer, 429)
+        assert int(answer.headers["retry-after"]) >= 1
+    assert posted(api, body_with()).status_code == 204
+    assert api.services.bodies_bytes == 60 * 1024 * 1024  # what was held is given back
+
+
 def test_a_form_is_small_because_it_is_read_before_anybody_is_known(api: Api) -> None:
     form = {"grant_type": "refresh_token", "client_id": "x" * 16_384}
     assert_error(api.client.post("/v1/access_token", data=form), 413)

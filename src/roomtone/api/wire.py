@@ -17,7 +17,7 @@ from starlette.responses import Response
 
 from roomtone.auth import Principal, authenticate
 from roomtone.cache import COMPRESS_BYTES_MIN, encode
-from roomtone.errors import Invalid, TooLarge, UnsupportedMedia
+from roomtone.errors import Invalid, TooLarge, TooMany, UnsupportedMedia
 from roomtone.ingest import decode
 from roomtone.model import ID_LENGTH_MAX, Id
 from roomtone.services import Services
@@ -142,11 +142,24 @@ async def body_of(
             size += len(chunk)
             if size > limit:
                 raise TooLarge(f"The body is larger than {limit} bytes.")
+            _hold(request, len(chunk))
             chunks.append(chunk)
     except ClientDisconnect:
         raise Invalid("The connection ended before the body did.") from None
     encoding = request.headers.get("content-encoding", "identity").strip().lower()
-    return unpacked(b"".join(chunks), encoding, limit)
+    body = unpacked(b"".join(chunks), encoding, limit)
+    if encoding != "identity":
+        _hold(request, len(body))
+    return body
+
+
+def _hold(request: Request, count: int) -> None:
+    """Count bytes of a body until its request is answered (observe.py); TooMany above the bound."""
+    services = services_of(request)
+    if services.bodies_bytes + count > services.bodies_bytes_max():
+        raise TooMany("Too many large bodies at once; send it again.")
+    services.bodies_bytes += count
+    request.scope["body_bytes"] = request.scope.get("body_bytes", 0) + count
 
 
 def unpacked(body: bytes, encoding: str, limit: int) -> bytes:
