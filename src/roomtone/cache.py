@@ -12,6 +12,8 @@ GZIP_LEVEL: Final = 6
 ZSTD_LEVEL: Final = 6
 CALLS_MAX: Final = 10_000
 
+RawHeaders = list[tuple[bytes, bytes]]
+
 
 class AnswerKey(NamedTuple):
     """What an answer of /v1/meeting/qualities depends on; a changed meeting has a new version."""
@@ -25,13 +27,17 @@ class AnswerKey(NamedTuple):
 
 
 class Answer:
-    """A finished body with its strong ETag; each encoding is made once, when asked for."""
+    """A finished body with its strong ETag; each encoding is made once, when asked for.
+
+    `head` and `head_unchanged` are a response's headers in ASGI's form, ready but for `Link`.
+    """
 
     def __init__(self, body: bytes, *, more: bool) -> None:
         self.body = body
         self.more = more
         self.tag = hashlib.blake2b(body, digest_size=16).hexdigest()
         self._encoded: dict[str, bytes] = {"": body}
+        self._heads: dict[str, tuple[RawHeaders, RawHeaders]] = {}
 
     def has(self, encoding: str) -> bool:
         """Whether the body in this encoding is at hand."""
@@ -47,6 +53,29 @@ class Answer:
     def etag(self, encoding: str) -> str:
         """A strong ETag: other bytes, another tag (RFC 9110, 8.8.3)."""
         return f'"{self.tag}-{encoding}"' if encoding else f'"{self.tag}"'
+
+    def head(self, encoding: str) -> RawHeaders:
+        """The headers that go with the body in this encoding; the caller's to add to."""
+        return list(self._both_heads(encoding)[0])
+
+    def head_unchanged(self, encoding: str) -> RawHeaders:
+        """The headers of 304; the caller's to add to."""
+        return list(self._both_heads(encoding)[1])
+
+    def _both_heads(self, encoding: str) -> tuple[RawHeaders, RawHeaders]:
+        heads = self._heads.get(encoding)
+        if heads is None:
+            unchanged = [
+                (b"etag", self.etag(encoding).encode()),
+                (b"vary", b"Accept-Encoding, Authorization"),
+                (b"cache-control", b"private, no-cache"),
+            ]
+            length = str(len(self.encoded(encoding))).encode()
+            whole = [(b"content-type", b"application/json"), (b"content-length", length)]
+            if encoding:
+                whole.append((b"content-encoding", encoding.encode()))
+            heads = self._heads[encoding] = ([*unchanged, *whole], unchanged)
+        return heads
 
     @property
     def size_bytes(self) -> int:

@@ -9,7 +9,7 @@ from starlette.responses import Response
 from roomtone import ingest
 from roomtone.api.endpoint import Endpoint, Parameter
 from roomtone.api.wire import (
-    JSON_TYPE,
+    Ready,
     body_of,
     chosen_encoding,
     encode_json,
@@ -35,7 +35,7 @@ AVAILABLE_FOR_MS: Final = 7 * 24 * 3600 * 1000
 CALL_EVERY_MS: Final = 5 * 60 * 1000
 
 
-async def get_qualities(request: Request) -> Response:
+async def get_qualities(request: Request) -> Ready:
     """A page of a meeting's media sessions, with a strong ETag."""
     services = services_of(request)
     principal = principal_of(request, READ_ALL, READ_ANONYMOUS)
@@ -85,23 +85,18 @@ def _make_answer(
     return answer
 
 
-def _respond(request: Request, answer: Answer, key: AnswerKey, encoding: str) -> Response:
+def _respond(request: Request, answer: Answer, key: AnswerKey, encoding: str) -> Ready:
     if len(answer.body) < COMPRESS_BYTES_MIN:
         encoding = ""
-    etag = answer.etag(encoding)
-    headers = {
-        "ETag": etag,
-        "Vary": "Accept-Encoding, Authorization",
-        "Cache-Control": "private, no-cache",
-    }
+    if _matches(request.headers.get("if-none-match"), answer.etag(encoding)):
+        ready = Ready(304, answer.head_unchanged(encoding), b"")
+    else:
+        ready = Ready(200, answer.head(encoding), answer.encoded(encoding))
     if answer.more:
         page: dict[str, str | int] = {"meetingId": key.meeting, "max": key.limit}
-        headers["Link"] = next_link(request, PATH, page | {"offset": key.offset + key.limit})
-    if _matches(request.headers.get("if-none-match"), etag):
-        return Response(None, 304, headers)
-    if encoding:
-        headers["Content-Encoding"] = encoding
-    return Response(answer.encoded(encoding), 200, headers, JSON_TYPE)
+        link = next_link(request, PATH, page | {"offset": key.offset + key.limit})
+        ready.headers.append((b"link", link.encode("latin-1")))
+    return ready
 
 
 def _matches(if_none_match: str | None, etag: str) -> bool:

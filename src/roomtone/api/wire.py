@@ -14,9 +14,10 @@ import zstandard
 from starlette.datastructures import QueryParams
 from starlette.requests import ClientDisconnect, Request
 from starlette.responses import Response
+from starlette.types import Receive, Scope, Send
 
 from roomtone.auth import Principal, authenticate
-from roomtone.cache import COMPRESS_BYTES_MIN, encode
+from roomtone.cache import COMPRESS_BYTES_MIN, RawHeaders, encode
 from roomtone.errors import Invalid, TooLarge, TooMany, UnsupportedMedia
 from roomtone.ingest import decode
 from roomtone.model import ID_LENGTH_MAX, Id
@@ -60,6 +61,21 @@ def error_response(
         message=message, errors=[ErrorDescription(description=message)], trackingId=tracking_id
     )
     return Response(encode_json(body), status, headers, JSON_TYPE)
+
+
+class Ready:
+    """A response whose headers and body are at hand: an ASGI application, as Starlette's are."""
+
+    def __init__(self, status: int, headers: RawHeaders, body: bytes) -> None:
+        self.status = status
+        self.headers = headers
+        self.body = body
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Send it."""
+        start = {"type": "http.response.start", "status": self.status, "headers": self.headers}
+        await send(start)
+        await send({"type": "http.response.body", "body": self.body})
 
 
 def services_of(request: Request) -> Services:
