@@ -5,11 +5,11 @@ import logging
 import sys
 import time
 from http import HTTPStatus
+from types import SimpleNamespace
 from typing import Any, Final
 
 import msgspec
 from prometheus_client import Counter
-from starlette.datastructures import State
 from starlette.exceptions import HTTPException
 from starlette.responses import Response
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
@@ -61,7 +61,7 @@ class Observed:
         self._app = app
         self._services = services
         self._metrics = services.metrics
-        self.state = State({"services": services})
+        self.state = SimpleNamespace(services=services)
         self._counters: dict[tuple[str, str, int], Counter] = {}
         self._access = AccessLines()
 

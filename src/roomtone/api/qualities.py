@@ -13,6 +13,7 @@ from roomtone.api.wire import (
     body_of,
     chosen_encoding,
     encode_json,
+    header_of,
     meeting_id_parameter,
     next_link,
     number_parameter,
@@ -51,7 +52,7 @@ async def get_qualities(request: Request) -> Ready:
         await _keep_webex_limits(services, principal, meeting_id, offset)
     hidden = READ_ALL not in principal.scopes
     key = AnswerKey(principal.org, meeting_id, version, offset, limit, hidden)
-    encoding = chosen_encoding(request.headers.get("accept-encoding", ""))
+    encoding = chosen_encoding(header_of(request, b"accept-encoding") or b"")
     answer = await _answer(services, key, encoding)
     return _respond(request, answer, key, encoding)
 
@@ -88,7 +89,7 @@ def _make_answer(
 def _respond(request: Request, answer: Answer, key: AnswerKey, encoding: str) -> Ready:
     if len(answer.body) < COMPRESS_BYTES_MIN:
         encoding = ""
-    if _matches(request.headers.get("if-none-match"), answer.etag(encoding)):
+    if _matches(header_of(request, b"if-none-match"), answer.etag(encoding)):
         ready = Ready(304, answer.head_unchanged(encoding), b"")
     else:
         ready = Ready(200, answer.head(encoding), answer.encoded(encoding))
@@ -99,11 +100,11 @@ def _respond(request: Request, answer: Answer, key: AnswerKey, encoding: str) ->
     return ready
 
 
-def _matches(if_none_match: str | None, etag: str) -> bool:
+def _matches(if_none_match: bytes | None, etag: str) -> bool:
     """RFC 9110, 13.1.2: weak comparison with any tag of the list."""
     if if_none_match is None:
         return False
-    tags = (tag.strip().removeprefix("W/") for tag in if_none_match.split(","))
+    tags = (tag.strip().removeprefix("W/") for tag in if_none_match.decode("latin-1").split(","))
     return any(tag in (etag, "*") for tag in tags)
 
 

@@ -84,10 +84,19 @@ def services_of(request: Request) -> Services:
     return services
 
 
+def header_of(request: Request, name: bytes) -> bytes | None:
+    """The first header of this name (in lower case), as it came."""
+    for key, value in request.scope["headers"]:
+        if key == name:
+            found: bytes = value
+            return found
+    return None
+
+
 def principal_of(request: Request, *any_scope: str) -> Principal:
     """Who asks; Unauthorized without a valid token, Forbidden without one of the scopes."""
     services = services_of(request)
-    header = next((v for k, v in request.scope["headers"] if k == b"authorization"), None)
+    header = header_of(request, b"authorization")
     principal = authenticate(services.store, header, services.now_ms())
     if any_scope:
         principal.require(*any_scope)
@@ -105,7 +114,7 @@ def query_of(request: Request) -> Mapping[str, str]:
 @lru_cache(maxsize=512)
 def _parsed_query(query: bytes) -> Mapping[str, str]:
     # Who asks again for the same page sends the same query.
-    return QueryParams(query)
+    return dict(QueryParams(query))
 
 
 def number_parameter(query: Mapping[str, str], name: str, default: int, *, least: int) -> int:
@@ -208,10 +217,10 @@ async def decoded_body(request: Request, shape: type[Any]) -> Any:
 
 
 @lru_cache(maxsize=512)
-def chosen_encoding(accept_encoding: str) -> str:
+def chosen_encoding(accept_encoding: bytes) -> str:
     """`zstd`, `gzip` or "": what the client likes best (RFC 9110, 12.5.3)."""
     likes: dict[str, float] = {}
-    for part in accept_encoding.lower().split(","):
+    for part in accept_encoding.decode("latin-1").lower().split(","):
         name, _, parameters = part.partition(";")
         key, _, value = parameters.partition("=")
         try:
@@ -232,7 +241,7 @@ def json_response(
     """A value as JSON, packed when it is worth it and the client accepts it."""
     body = encode_json(value)
     extra = {"Vary": "Accept-Encoding", "Cache-Control": "private, no-cache"} | dict(headers or {})
-    encoding = chosen_encoding(request.headers.get("accept-encoding", ""))
+    encoding = chosen_encoding(header_of(request, b"accept-encoding") or b"")
     if encoding and len(body) >= COMPRESS_BYTES_MIN:
         body = encode(body, encoding)
         extra["Content-Encoding"] = encoding
