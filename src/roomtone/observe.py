@@ -15,7 +15,7 @@ from starlette.responses import Response
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from roomtone.api.wire import error_response, new_tracking_id
-from roomtone.errors import RoomtoneError
+from roomtone.errors import RoomtoneError, Unavailable
 from roomtone.services import Services
 
 access_log: Final = logging.getLogger("roomtone.access")
@@ -90,6 +90,12 @@ class Observed:
                 log.exception("answer broken off", extra={"fields": {"trackingId": tracking_id}})
                 raise
             response = _response_to(error, tracking_id)
+            await response(scope, receive, send_tracked)
+        except asyncio.CancelledError:
+            if status:
+                raise
+            # only a server that stops cancels a request, when its time is over
+            response = _response_to(Unavailable("The server is stopping."), tracking_id)
             await response(scope, receive, send_tracked)
         finally:
             self._services.bodies_bytes -= scope.get("body_bytes", 0)

@@ -18,7 +18,7 @@ import pytest
 import trustme
 
 from tests.conftest import Server, session, start_server, stream
-from tests.server.raw import connect, request
+from tests.server.raw import connect, read_answer, request
 
 QUALITIES = "/v1/meeting/qualities"
 PAST = "2024-04-10T17:00:00.000Z"
@@ -177,6 +177,10 @@ def test_sigterm_does_not_wait_for_those_who_say_nothing(server: Server) -> None
             assert client.get("/health/live").status_code == 200
             server.process.terminate()
             assert server.process.wait(STOP_S_MAX) == 0
+            told = read_answer(links[2])  # whoever was in the middle of a post hears to repeat it
+            assert told.status == 503
+            assert int(told.headers["retry-after"]) >= 1
+            assert told.error()["trackingId"] == told.headers["trackingid"]
         finally:
             for link in links:
                 link.close()
