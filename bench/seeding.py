@@ -62,7 +62,7 @@ def put(store: Store, sessions: list[MediaSession]) -> None:
     body = msgspec.json.encode({"items": sessions})
     now_ms = wall_clock_ms()
     with store.transaction():
-        ingest.put_sessions(ORG, ingest.parse_sessions(body, now_ms), now_ms)(store)
+        ingest.put_sessions(ORG, ingest.parse_sessions(body, now_ms).sessions, now_ms)(store)
 
 
 def seal(store: Store) -> None:

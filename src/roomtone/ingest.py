@@ -6,7 +6,7 @@ import re
 import uuid
 from collections.abc import Callable
 from functools import lru_cache
-from typing import Annotated, Any, Final, TypeVar
+from typing import Annotated, Any, Final, NamedTuple, TypeVar
 
 import msgspec
 from msgspec import UNSET, Meta, Struct, UnsetType, field
@@ -92,18 +92,26 @@ def decode(body: bytes, shape: type[T]) -> T:
     return result
 
 
-def parse_sessions(
-    body: bytes, now_ms: int, *, drop_raw_addresses: bool = False
-) -> list[MediaSession]:
+class Parsed(NamedTuple):
+    """Sessions ready for the store, and how many stream-samples are in them."""
+
+    sessions: list[MediaSession]
+    samples: int
+
+
+def parse_sessions(body: bytes, now_ms: int, *, drop_raw_addresses: bool = False) -> Parsed:
     """The sessions of a body `{"items": [...]}`, canonical; Invalid with the JSON path."""
     sessions = decode(body, MediaSessions).items
     times: dict[str, str] = {}
+    samples = 0
     for index, session in enumerate(sessions):
         try:
-            normalise(session, now_ms, drop_raw_addresses=drop_raw_addresses, times=times)
+            samples += normalise(
+                session, now_ms, drop_raw_addresses=drop_raw_addresses, times=times
+            )
         except _At as error:
             raise Invalid(f"{error.rule} - at `$.items[{index}]{error.path}`") from None
-    return sessions
+    return Parsed(sessions, samples)
 
 
 class _At(Exception):
@@ -121,17 +129,18 @@ def normalise(
     *,
     drop_raw_addresses: bool = False,
     times: dict[str, str] | None = None,
-) -> None:
-    """Make a session canonical in place: times, a session id, masked addresses.
+) -> int:
+    """Make a session canonical in place (times, a session id, masked addresses); count its samples.
 
     `times` is a memo of times already checked. Raises for a time before 2000 or over a day ahead.
     """
+    samples = 0
     known = {} if times is None else times
     _session_times(session, now_ms, known)
     for kind in STREAM_KINDS:
         for index, stream in enumerate(streams_of(session, kind)):
             try:
-                _stream_times(stream, now_ms, known)
+                samples += _stream_times(stream, now_ms, known)
             except _At as error:
                 raise _At(error.rule, f".{kind}[{index}]{error.path}") from None
     for index, resources in enumerate(session.resources):
@@ -141,6 +150,7 @@ def normalise(
     if not session.participantSessionId:
         session.participantSessionId = _minted_session_id(session)
     _mask(session, drop_raw_addresses=drop_raw_addresses)
+    return samples
 
 
 def _session_times(session: MediaSession, now_ms: int, known: dict[str, str]) -> None:
@@ -154,15 +164,18 @@ def _session_times(session: MediaSession, now_ms: int, known: dict[str, str]) ->
         )
 
 
-def _stream_times(stream: Stream, now_ms: int, known: dict[str, str]) -> None:
+def _stream_times(stream: Stream, now_ms: int, known: dict[str, str]) -> int:
+    """Make an entry's times canonical; return how many samples it has."""
     stream.startTime = _time(stream.startTime, now_ms, known, ".startTime")
     if stream.endTime:
         stream.endTime = _time(stream.endTime, now_ms, known, ".endTime")
         if stream.endTime < stream.startTime:
             raise _At("Expected a time that is not before startTime", ".endTime")
-    span_ms = sample_count(stream) * stream.samplingInterval * 1000
+    count = sample_count(stream)
+    span_ms = count * stream.samplingInterval * 1000
     if span_ms > AHEAD_MS_MAX and epoch_ms(stream.startTime) + span_ms > now_ms + AHEAD_MS_MAX:
         raise _At("Expected samples at most a day ahead", ".samplingInterval")
+    return count
 
 
 def _time(text: str, now_ms: int, known: dict[str, str], path: str) -> str:
@@ -311,13 +324,3 @@ def put_reports(
         return measured
 
     return job
-
-
-def samples_in(sessions: list[MediaSession]) -> int:
-    """Stream-samples in posted sessions: one participant, one stream, one interval each."""
-    return sum(
-        sample_count(stream)
-        for session in sessions
-        for kind in STREAM_KINDS
-        for stream in streams_of(session, kind)
-    )

@@ -95,7 +95,7 @@ def test_nine_meetings_show_every_trouble_and_one_is_calm() -> None:
 def test_ingest_takes_every_meeting(participants: int, minutes: int) -> None:
     for item in made(9, participants=participants, minutes=minutes):
         body = msgspec.json.encode(MediaSessions(items=item.sessions))
-        taken = parse_sessions(body, NOW_MS)
+        taken = parse_sessions(body, NOW_MS).sessions
         assert len({session.participantSessionId for session in taken}) == participants
         assert len({session.webexUserEmail for session in taken}) == participants
 

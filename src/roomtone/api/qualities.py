@@ -141,13 +141,13 @@ async def post_qualities(request: Request) -> Response:
     services = services_of(request)
     principal = principal_of(request, "telemetry:write")
     now_ms = services.now_ms()
-    sessions = ingest.parse_sessions(
+    sessions, samples = ingest.parse_sessions(
         await body_of(request),
         now_ms,
         drop_raw_addresses=services.settings.drop_raw_addresses,
     )
     await services.writer.run(ingest.put_sessions(principal.org, sessions, now_ms))
-    services.metrics.samples.inc(ingest.samples_in(sessions))
+    services.metrics.samples.inc(samples)
     return Response(status_code=204)
 
 

@@ -12,7 +12,7 @@ from typing import Any, Final
 import msgspec
 import zstandard
 from starlette.datastructures import QueryParams
-from starlette.requests import ClientDisconnect, Request
+from starlette.requests import Request
 from starlette.responses import Response
 from starlette.types import Receive, Scope, Send
 
@@ -154,28 +154,40 @@ async def body_of(
 ) -> bytes:
     """The whole body, unpacked; UnsupportedMedia, TooLarge before memory grows, Invalid."""
     limit = bytes_max or services_of(request).settings.body_bytes_max
-    sent_type = request.headers.get("content-type", "").partition(";")[0].strip().lower()
-    if sent_type != media_type:
+    if _media_type(header_of(request, b"content-type") or b"") != media_type:
         raise UnsupportedMedia(f"Send it with Content-Type: {media_type}.")
-    length = request.headers.get("content-length")
+    length = header_of(request, b"content-length")
     if length is not None and length.isdigit() and int(length) > limit:
         raise TooLarge(f"The body is larger than {limit} bytes.")
-    chunks: list[bytes] = []
-    size = 0
-    try:
-        async for chunk in request.stream():
-            size += len(chunk)
-            if size > limit:
-                raise TooLarge(f"The body is larger than {limit} bytes.")
-            _hold(request, len(chunk))
-            chunks.append(chunk)
-    except ClientDisconnect:
-        raise Invalid("The connection ended before the body did.") from None
-    encoding = request.headers.get("content-encoding", "identity").strip().lower()
-    body = unpacked(b"".join(chunks), encoding, limit)
+    body = await _received(request, limit)
+    encoding = (header_of(request, b"content-encoding") or b"identity").decode("latin-1")
+    encoding = encoding.strip().lower()
     if encoding != "identity":
+        body = unpacked(body, encoding, limit)
         _hold(request, len(body))
     return body
+
+
+@lru_cache(maxsize=64)
+def _media_type(content_type: bytes) -> str:
+    return content_type.decode("latin-1").partition(";")[0].strip().lower()
+
+
+async def _received(request: Request, limit: int) -> bytes:
+    chunks: list[bytes] = []
+    size, more = 0, True
+    while more:
+        message = await request.receive()
+        if message["type"] == "http.disconnect":
+            raise Invalid("The connection ended before the body did.")
+        chunk = message.get("body", b"")
+        size += len(chunk)
+        if size > limit:
+            raise TooLarge(f"The body is larger than {limit} bytes.")
+        _hold(request, len(chunk))
+        chunks.append(chunk)
+        more = message.get("more_body", False)
+    return chunks[0] if len(chunks) == 1 else b"".join(chunks)
 
 
 def _hold(request: Request, count: int) -> None:
@@ -189,8 +201,6 @@ def _hold(request: Request, count: int) -> None:
 
 def unpacked(body: bytes, encoding: str, limit: int) -> bytes:
     """A body without its content encoding, never more than `limit` bytes of it."""
-    if encoding == "identity":
-        return body
     try:
         if encoding == "gzip":
             stream = zlib.decompressobj(wbits=31)

@@ -160,7 +160,7 @@ def _put(target: Target, batch: list[Item], count: _Count, *, drop_raw_addresses
     for item in batch:
         try:
             body = b'{"items":[' + item.json + b"]}"
-            parsed = parse_sessions(body, now_ms(), drop_raw_addresses=drop_raw_addresses)
+            parsed = parse_sessions(body, now_ms(), drop_raw_addresses=drop_raw_addresses).sessions
         except Invalid as error:
             count.refuse(item.place, error.message.replace("$.items[0]", item.path))
             continue
