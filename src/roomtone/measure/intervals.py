@@ -18,6 +18,8 @@ from roomtone.model import Column
 COVERAGE_MIN: Final = 0.5
 PACKETS_MIN: Final = 50
 """With fewer packets expected in an interval, loss is unknown."""
+BIT_RATE_STEP: Final = 100
+BIT_RATE_FINE_MAX: Final = 1_000
 ROUNDING_SLACK: Final = 1e-6
 
 Origin = Literal["counted", "reported", "estimated", "rtcp", "stun"]
@@ -227,7 +229,7 @@ def add_trips(cells: dict[int, Cell], lane: Lane, grid: Grid) -> None:
 
 
 def sample(cell: Cell, size_ms: float) -> Sample:
-    """The values of an interval: loss and fps to 2 decimals, ms to 1, bit/s and px whole."""
+    """The values of an interval: loss and fps to 2 decimals, ms to 1, px whole, bit/s to 100."""
     enough_ms = COVERAGE_MIN * size_ms - ROUNDING_SLACK
     values: dict[Column, Value] = {}
     origins: dict[Column, Origin] = {}
@@ -243,7 +245,7 @@ def sample(cell: Cell, size_ms: float) -> Sample:
             origins["latency"] = "rtcp" if origin == "rtcp" else "stun"
     bits_ms = covered_ms(cell.bits_spans)
     if bits_ms >= enough_ms:
-        values["mediaBitRate"] = round(1000 * cell.bits / bits_ms)
+        values["mediaBitRate"] = rounded_bit_rate(1000 * cell.bits / bits_ms)
         origins["mediaBitRate"] = "estimated" if cell.estimated else "counted"
     jitter = jitter_of(cell.parts.values(), enough_ms)
     if jitter is not None:
@@ -255,6 +257,17 @@ def sample(cell: Cell, size_ms: float) -> Sample:
         if tallest.frames_ms:
             values["frameRate"] = round(1000 * tallest.frames / tallest.frames_ms, 2)
     return Sample(values, tallest.codec, tallest.transport, origins)
+
+
+def rounded_bit_rate(bits_per_s: float) -> int:
+    """To 100 bit/s; to 1 below 1,000, where packets are small and 100 would be a large part.
+
+    Whether one packet of 1 kB falls on this side of an interval's border or on the other changes
+    the rate over a minute by 133 bit/s: finer digits would be of the clock, not of the stream.
+    """
+    if bits_per_s < BIT_RATE_FINE_MAX:
+        return round(bits_per_s)
+    return BIT_RATE_STEP * round(bits_per_s / BIT_RATE_STEP)
 
 
 def jitter_of(parts: Iterable[Part], enough_ms: float) -> float | None:

@@ -1,6 +1,9 @@
 """From hidden conditions to what clients report: six streams and resources, rounded as measured.
 
 Loss is drawn as whole lost packets of a whole number sent, so it has the grain of a real count.
+Latency is that of one connection, as the measuring has it: audioIn and videoIn, which begin
+together, have one figure, each outgoing stream its own round trips, and a share, whose intervals
+begin when it does, other ones.
 """
 
 from collections.abc import Callable
@@ -8,6 +11,7 @@ from dataclasses import dataclass
 from random import Random
 from typing import Final, NamedTuple
 
+from roomtone.measure.intervals import rounded_bit_rate
 from roomtone.model import COLUMNS, Resources, Stream, iso_ms
 from roomtone.simulate.script import Condition
 
@@ -61,16 +65,18 @@ def _sample(
     bits_per_s: float,
     height: int | None = None,
     fps: float | None = None,
+    together: bool = False,
 ) -> Sample:
     percent = condition.loss_down + around.source_loss if inward else condition.loss_up
     jitter_ms = condition.jitter_down_ms if inward else condition.jitter_up_ms
     packets = round(packets_per_s * around.interval_s)
+    wobble = 1.0 if together else rng.uniform(0.985, 1.015)
     return Sample(
         lost_percent(rng, packets, percent, tcp=around.tcp),
-        round(condition.rtt_ms * rng.uniform(0.985, 1.015), 1),
+        round(condition.rtt_ms * wobble, 1),
         height,
         None if fps is None else round(fps, 2),
-        round(bits_per_s),
+        rounded_bit_rate(bits_per_s),
         round(jitter_ms * rng.uniform(0.9, 1.1), 1) if packets else None,
     )
 
@@ -78,7 +84,7 @@ def _sample(
 def audio_in(rng: Random, condition: Condition, around: Around) -> Sample:
     """The mix of the others: a steady stream."""
     return _sample(rng, condition, around, inward=True, packets_per_s=AUDIO_PACKETS_PER_S,
-                   bits_per_s=rng.gauss(41_000, 2_200))  # fmt: skip
+                   bits_per_s=rng.gauss(41_000, 2_200), together=True)  # fmt: skip
 
 
 def audio_out(rng: Random, condition: Condition, around: Around) -> Sample:
@@ -104,7 +110,7 @@ def _video(
     fps = max(0.5, min(30.0, rng.gauss(29.4, 0.35)) * busy - 0.7 * lossy)
     bits_per_s = LADDER[height] * rng.uniform(0.9, 1.08) * (0.35 + 0.65 * fps / 30)
     return _sample(rng, condition, around, inward=inward, height=height, fps=fps,
-                   bits_per_s=bits_per_s,
+                   bits_per_s=bits_per_s, together=inward,
                    packets_per_s=bits_per_s / 8 / VIDEO_PACKET_BYTES)  # fmt: skip
 
 
