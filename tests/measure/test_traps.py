@@ -91,8 +91,11 @@ def test_incoming_loss(before: list[Entry], after: list[Entry], percent: list[Va
             id="the far end counted what it received",
         ),
         pytest.param(
-            [outbound(100, kind="video"), remote(0, kind="video")],
-            [outbound(700, kind="video", retransmittedPacketsSent=100), remote(25, kind="video")],
+            [outbound(100, kind="video", framesSent=50), remote(0, kind="video")],
+            [
+                outbound(700, kind="video", framesSent=500, retransmittedPacketsSent=100),
+                remote(25, kind="video"),
+            ],
             5.0,
             "estimated",
             id="video of a sender that is not told what arrived",
@@ -262,7 +265,7 @@ def test_the_kind_of_a_stream(entry: Entry, roles: dict[str, str], kind: str) ->
     later = entry | {counter: 1_000}
     told = measure(report(0, entry, source, roles=roles), report(10, later, source, roles=roles))
     assert list(told.streams) in ([kind], [])
-    bits = entry | {counter.replace("packets", "bytes"): 1}
+    bits = entry | {counter.replace("packets", "bytes"): 1, "frameHeight": 360}
     told = measure(
         report(0, bits, source, roles=roles),
         report(10, bits | {counter: 1_000}, source, roles=roles),

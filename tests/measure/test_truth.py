@@ -145,14 +145,15 @@ def test_outgoing_audio_loss_is_the_wires_within_half_a_point(case: Case) -> Non
 
 
 @pytest.mark.parametrize("case", UP_VIDEO, ids=ids)
-def test_outgoing_video_loss_of_chromium_is_called_an_estimate(case: Case) -> None:
-    """Padding among the packets sent makes it too low, never too high (see `counters.heard`)."""
+def test_outgoing_video_of_chromium_under_loss_is_unknown(case: Case) -> None:
+    """Padding in what was sent gives 3.4 to 4.7 % for 4.6 to 5.2 %, and up to 1.6 times the rate.
+
+    The mean of the distinct `fractionLost` would give 4.5 to 15 %: short reports count reordering.
+    """
     stream = stream_of(case, 60)
-    wire = loss_on_the_wire(WIRE[ssrc_of(case)], spans_of(case, stream)[0])
-    [loss] = stream.packetLoss
-    assert loss is not None
-    assert wire * 0.65 < loss < wire
-    assert told(case[0], 60).origins[case[1]]["packetLoss"] == "estimated"
+    assert (stream.packetLoss, stream.mediaBitRate) == ([], [])
+    assert stream.frameRate
+    assert "packetLoss" not in told(case[0], 60).origins[case[1]]
 
 
 @pytest.mark.parametrize(

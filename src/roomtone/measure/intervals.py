@@ -12,6 +12,7 @@ from typing import Final, Literal
 
 from msgspec import Struct, field
 
+from roomtone.measure import padding
 from roomtone.measure.counters import Flow, Heard, Key, Trip
 from roomtone.model import Column
 
@@ -134,6 +135,7 @@ class Cell(Struct):
     bits_spans: list[tuple[float, float]] = field(default_factory=list)
     lost: float = 0.0
     expected: float = 0.0
+    fewest: float = 0.0
     loss_spans: list[tuple[float, float]] = field(default_factory=list)
     estimated: bool = False
     rtcp: Mean = field(default_factory=Mean)
@@ -163,6 +165,7 @@ class Cell(Struct):
         if heard.lost is not None and heard.expected is not None:
             self.lost += heard.lost * share
             self.expected += heard.expected * share
+            self.fewest += heard.fewest * share
             self.estimated = self.estimated or heard.estimated
             self.loss_spans.append((low, high))
 
@@ -216,7 +219,10 @@ def samples(lane: Lane, grid: Grid, numbers: range) -> dict[int, Sample]:
             if number in cells:
                 cells[number].add_heard(key, heard, low, high)
     add_trips(cells, lane, reach)
-    return {number: sample(cell, grid.size_ms) for number, cell in cells.items()}
+    return {
+        number: sample(cell, grid.size_ms, grid.origin_ms + (number + 1) * grid.size_ms)
+        for number, cell in cells.items()
+    }
 
 
 def add_trips(cells: dict[int, Cell], lane: Lane, grid: Grid) -> None:
@@ -228,12 +234,13 @@ def add_trips(cells: dict[int, Cell], lane: Lane, grid: Grid) -> None:
                     (cell.rtcp if source == "rtcp" else cell.stun).add(trip.rtt_ms, low, high)
 
 
-def sample(cell: Cell, size_ms: float) -> Sample:
+def sample(cell: Cell, size_ms: float, end_ms: float) -> Sample:
     """The values of an interval: loss and fps to 2 decimals, ms to 1, px whole, bit/s to 100."""
     enough_ms = COVERAGE_MIN * size_ms - ROUNDING_SLACK
     values: dict[Column, Value] = {}
     origins: dict[Column, Origin] = {}
-    if cell.expected >= PACKETS_MIN - ROUNDING_SLACK and covered_ms(cell.loss_spans) >= enough_ms:
+    enough = covered_ms(cell.loss_spans) >= enough_ms
+    if cell.expected >= PACKETS_MIN - ROUNDING_SLACK and enough and loss_is_sure(cell, end_ms):
         values["packetLoss"] = round(min(max(100 * cell.lost / cell.expected, 0.0), 100.0), 2)
         heard = any(key[1].endswith("Out") for key in cell.parts)
         origins["packetLoss"] = (
@@ -244,7 +251,7 @@ def sample(cell: Cell, size_ms: float) -> Sample:
             values["latency"] = round(mean.value(), 1)
             origins["latency"] = "rtcp" if origin == "rtcp" else "stun"
     bits_ms = covered_ms(cell.bits_spans)
-    if bits_ms >= enough_ms:
+    if bits_ms >= enough_ms and bit_rate_is_sure(cell, 1000 * cell.bits / bits_ms, end_ms):
         values["mediaBitRate"] = rounded_bit_rate(1000 * cell.bits / bits_ms)
         origins["mediaBitRate"] = "estimated" if cell.estimated else "counted"
     jitter = jitter_of(cell.parts.values(), enough_ms)
@@ -257,6 +264,25 @@ def sample(cell: Cell, size_ms: float) -> Sample:
         if tallest.frames_ms:
             values["frameRate"] = round(1000 * tallest.frames / tallest.frames_ms, 2)
     return Sample(values, tallest.codec, tallest.transport, origins)
+
+
+def loss_is_sure(cell: Cell, end_ms: float) -> bool:
+    """Whether padding leaves no doubt about the loss until the interval's end.
+
+    What is not sure is not told before the end: later losses could not take it back.
+    """
+    if not cell.estimated:
+        return True
+    over = max(high for _, high in cell.loss_spans) >= end_ms - ROUNDING_SLACK
+    return over and padding.certain(cell.lost, cell.expected, cell.fewest)
+
+
+def bit_rate_is_sure(cell: Cell, bits_per_s: float, end_ms: float) -> bool:
+    """Whether padding is a small part of the bits; of an estimate, when the interval is over."""
+    if not cell.estimated:
+        return True
+    over = max(high for _, high in cell.spans) >= end_ms - ROUNDING_SLACK
+    return over and bits_per_s >= padding.BIT_RATE_MIN
 
 
 def rounded_bit_rate(bits_per_s: float) -> int:

@@ -10,7 +10,7 @@ import itertools
 from collections.abc import Iterable, Iterator, Sequence
 from typing import Final
 
-from roomtone.measure import counters
+from roomtone.measure import counters, padding
 from roomtone.measure.counters import Key
 from roomtone.measure.intervals import Grid, Lane, Origin, Sample, samples
 from roomtone.measure.report import Report
@@ -86,9 +86,12 @@ def add_connection(
     end sends, else of its sender reports' replies (webrtc-stats, remote-outbound roundTripTime).
     """
     own: dict[StreamKind, list[counters.Trip]] = {}
-    for key, chain in chains(name, shots, limit_ms):
+    found_chains = list(chains(name, shots, limit_ms))
+    sent_chains = [chain for key, chain in found_chains if key[1].endswith("Out")]
+    quiet = padding.Quiet([padding.losses(chain) for chain in sent_chains])
+    for key, chain in found_chains:
         lane = lanes.setdefault(key[1], Lane())
-        lane.flows += [(key, flow) for flow in counters.flows(chain, limit_ms)]
+        lane.flows += [(key, flow) for flow in counters.flows(chain, limit_ms, quiet)]
         told = counters.points(chain)
         own.setdefault(key[1], []).extend(counters.trips(told, limit_ms))
         if key[1].endswith("Out"):
