@@ -9,6 +9,8 @@ from starlette.requests import Request
 from starlette.routing import Route
 from starlette.types import ASGIApp, Receive, Scope, Send
 
+from roomtone.model import ID_LENGTH_MAX
+
 Handler = Callable[[Request], Awaitable[ASGIApp]]
 
 
@@ -21,6 +23,33 @@ class Parameter:
     description: str
     place: Literal["query", "path"] = "query"
     required: bool = False
+
+
+def id_parameter(place: Literal["query", "path"] = "query") -> Parameter:
+    """The id of a meeting instance."""
+    return Parameter(
+        name="meetingId",
+        schema={"type": "string", "minLength": 1, "maxLength": ID_LENGTH_MAX},
+        description="Unique identifier of the meeting instance.",
+        place=place,
+        required=True,
+    )
+
+
+def paging(what: str, *, default: int, most: int) -> tuple[Parameter, Parameter]:
+    """`max` and `offset`; over-large pages are clamped, as with Webex."""
+    return (
+        Parameter(
+            name="max",
+            schema={"type": "integer", "minimum": 1, "default": default},
+            description=f"Most {what} in the answer; more than {most} means {most}.",
+        ),
+        Parameter(
+            name="offset",
+            schema={"type": "integer", "minimum": 0, "default": 0},
+            description=f"How many {what} to pass over.",
+        ),
+    )
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -12,7 +12,7 @@ from starlette.requests import Request
 from starlette.responses import Response
 
 from roomtone import ingest
-from roomtone.api.endpoint import Endpoint, Parameter
+from roomtone.api.endpoint import Endpoint, Parameter, id_parameter, paging
 from roomtone.api.wire import (
     body_of,
     json_response,
@@ -182,31 +182,13 @@ async def list_participants(request: Request) -> Response:
     return json_response(request, Participants(items=found[:limit]), headers=headers)
 
 
-_ID: Final = {"type": "string", "minLength": 1, "maxLength": 256}
-_PAGING: Final = (
-    Parameter(
-        name="max",
-        schema={"type": "integer", "minimum": 1, "default": PAGE_DEFAULT},
-        description=f"Most items in the answer; more than {PAGE_MAX} means {PAGE_MAX}.",
-    ),
-    Parameter(
-        name="offset",
-        schema={"type": "integer", "minimum": 0, "default": 0},
-        description="Items to pass over.",
-    ),
-)
-
-
 def _text(name: str, description: str, **schema: object) -> Parameter:
     return Parameter(name=name, schema={"type": "string", **schema}, description=description)
 
 
 def endpoints() -> list[Endpoint]:
     """The endpoints of this file."""
-    in_path = Parameter(
-        name="meetingId", schema=_ID, description="The meeting's id.", place="path", required=True
-    )
-    in_query = Parameter(name="meetingId", schema=_ID, description="The meeting.", required=True)
+    pages = paging("items", default=PAGE_DEFAULT, most=PAGE_MAX)
     return [
         Endpoint(
             method="GET",
@@ -221,7 +203,7 @@ def endpoints() -> list[Endpoint]:
                 _text("to", "Start before this; default now."),
                 _text("hostEmail", "Host's e-mail address."),
                 _text("siteUrl", "Site."),
-                *_PAGING,
+                *pages,
             ),
             answers={200: Meetings},
             errors=(400, 401, 403, 503, 504),
@@ -242,7 +224,7 @@ def endpoints() -> list[Endpoint]:
             handler=get_meeting,
             summary="One meeting",
             scopes=(SCHEDULE_READ,),
-            parameters=(in_path,),
+            parameters=(id_parameter("path"),),
             answers={200: Meeting},
             errors=(400, 401, 403, 404, 410, 503),
         ),
@@ -252,7 +234,7 @@ def endpoints() -> list[Endpoint]:
             handler=list_participants,
             summary="Who was in a meeting",
             scopes=(PARTICIPANTS_READ,),
-            parameters=(in_query, *_PAGING),
+            parameters=(id_parameter(), *pages),
             answers={200: Participants},
             errors=(400, 401, 403, 404, 410, 503, 504),
         ),

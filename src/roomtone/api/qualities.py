@@ -7,7 +7,7 @@ from starlette.requests import Request
 from starlette.responses import Response
 
 from roomtone import ingest
-from roomtone.api.endpoint import Endpoint, Parameter
+from roomtone.api.endpoint import Endpoint, id_parameter, paging
 from roomtone.api.wire import (
     Ready,
     body_of,
@@ -151,31 +151,13 @@ async def post_qualities(request: Request) -> Response:
     return Response(status_code=204)
 
 
-_PARAMETERS: Final = (
-    Parameter(
-        name="meetingId",
-        schema={"type": "string", "minLength": 1, "maxLength": 256},
-        description="Unique identifier of the meeting instance.",
-        required=True,
-    ),
-    Parameter(
-        name="max",
-        schema={"type": "integer", "minimum": 1, "default": MAX_DEFAULT},
-        description=f"Most media sessions in the answer; more than {ITEMS_MAX} means {ITEMS_MAX}.",
-    ),
-    Parameter(
-        name="offset",
-        schema={"type": "integer", "minimum": 0, "default": 0},
-        description="Media sessions to pass over.",
-    ),
-)
 _GET: Final = Endpoint(
     method="GET",
     path=PATH,
     handler=get_qualities,
     summary="Get Meeting Qualities",
     scopes=(READ_ALL, READ_ANONYMOUS),
-    parameters=_PARAMETERS,
+    parameters=(id_parameter(), *paging("media sessions", default=MAX_DEFAULT, most=ITEMS_MAX)),
     answers={200: MediaSessions, 304: None},
     errors=(400, 401, 403, 404, 410, 423, 429, 503, 504),
 )
