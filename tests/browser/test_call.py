@@ -237,6 +237,7 @@ def lossy(calls: dict[str, Future[Outcome]]) -> Outcome:
 
 @pytest.mark.parametrize("kind", STREAM_KINDS)
 def test_a_call_has_two_full_intervals_of_every_stream(clean: Outcome, kind: str) -> None:
+    """Sent video has these too: nothing was lost, so that no padding is in doubt."""
     (stream,) = clean.streams(kind)
     assert stream["samplingInterval"] == 60
     assert stream["transportType"] == "UDP"
@@ -283,6 +284,21 @@ def test_under_5_percent_loss_the_answer_says_5_percent(lossy: Outcome, kind: st
 def test_under_loss_the_sound_that_was_sent_lost_as_much(lossy: Outcome) -> None:
     losses = lossy.column("audioOut", "packetLoss")
     assert losses == pytest.approx([5.0] * INTERVALS, abs=0.5)
+
+
+@pytest.mark.rig
+@pytest.mark.parametrize("kind", ["videoOut", "shareOut"])
+def test_under_loss_the_figures_of_sent_video_are_right_or_unknown(
+    lossy: Outcome, kind: str
+) -> None:
+    """The page sends itself the same picture both ways: what it receives tells the bit rate."""
+    (stream,) = lossy.streams(kind)
+    losses = [loss for loss in stream["packetLoss"][:INTERVALS] if loss is not None]
+    assert losses == pytest.approx([5.0] * len(losses), abs=1.0)
+    received = lossy.column(kind.replace("Out", "In"), "mediaBitRate")
+    for rate, true_rate in zip(stream["mediaBitRate"], received, strict=False):
+        assert rate is None or rate == pytest.approx(true_rate, rel=0.1)
+    assert all(0 < rate <= 31 for rate in lossy.column(kind, "frameRate"))
 
 
 @pytest.mark.rig

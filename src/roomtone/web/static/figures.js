@@ -1,6 +1,7 @@
 /**
  * Live figures of one peer connection, from the differences of its counters over some seconds.
- * The rules are the server's: retransmissions do not count, too few packets are unknown.
+ * The rules are the server's: retransmissions do not count, too few packets are unknown, and so is
+ * what padding may hide in (docs/decisions/0009-padding-in-sent-video.md).
  * @typedef {object} Figure
  * @property {number | null} loss percent
  * @property {boolean} estimated
@@ -13,20 +14,26 @@
  */
 
 const WINDOW_S = 10;
+const HOLD_S = 10;
 const PACKETS_MIN = 50;
+const DOUBT_POINTS_MAX = 1;
+const BIT_RATE_MIN = 140_000;
 
 export class Figures {
   constructor(/** @type {RTCPeerConnection} */ connection) {
     this.connection = connection;
+    /** @type {Map<string, any>[]} with those before the window, too */
+    this.all = [];
     /** @type {Map<string, any>[]} */
     this.reports = [];
   }
 
-  /** Takes a report; the oldest one kept is the first that is no older than the window. */
+  /** Takes a report, one a second; the window begins with the first that is no older. */
   async sample() {
     const report = /** @type {any} */ (await this.connection.getStats());
-    this.reports.push(report);
-    if (this.reports.length > WINDOW_S + 1) this.reports.shift();
+    this.all.push(report);
+    if (this.all.length > WINDOW_S + HOLD_S + 1) this.all.shift();
+    this.reports = this.all.slice(-WINDOW_S - 1);
   }
 
   /**
@@ -50,17 +57,27 @@ export class Figures {
       : ["bytesReceived", "retransmittedBytesReceived"];
     const video = entry.kind === "video";
     const remotes = sent ? this.remotes(entry) : [];
-    const loss = sent ? lossReported(entry, before, remotes) : lossReceived(d);
+    const hides = sent && video && remotes.at(-1)?.packetsReceived === undefined;
+    const loss = sent ? lossReported(d, remotes, hides) : lossReceived(d);
+    const bitRate = (8 * (d(bytes) - d(again))) / seconds;
     const jitter = sent ? remotes.at(-1)?.jitter : entry.jitter;
     return {
-      loss, estimated: sent && video && loss !== null,
+      loss, estimated: hides && loss !== null,
       latency: milliseconds(remotes.at(-1)?.roundTripTime ?? roundTrip(last)),
       jitter: milliseconds(jitter),
-      bitRate: (8 * (d(bytes) - d(again))) / seconds,
+      bitRate: hides && (bitRate < BIT_RATE_MIN || !this.quiet()) ? null : bitRate,
       height: video ? entry.frameHeight ?? null : null,
       frameRate: video ? d(sent ? "framesSent" : "framesDecoded") / seconds : null,
       codec: (last.get(entry.codecId)?.mimeType ?? "").split("/").at(-1),
     };
+  }
+
+  /** Whether the far end lost nothing of any stream, in the window and for a while before. */
+  quiet() {
+    const [first, last] = [this.all[0], this.all[this.all.length - 1]].map((report) =>
+      entries(report).reduce((sum, e) =>
+        sum + (e.type === "remote-inbound-rtp" ? e.packetsLost ?? 0 : 0), 0));
+    return first === last;
   }
 
   /** The distinct reports of the far end on a stream that we send, oldest first. */
@@ -79,17 +96,22 @@ function lossReceived(/** @type {(name: string) => number} */ d) {
   return expected < PACKETS_MIN ? null : (100 * lost) / expected;
 }
 
-/** Sound: what the far end lost of what we sent. Picture: the mean of the shares it reported. */
-function lossReported(/** @type {any} */ entry, /** @type {any} */ before,
-  /** @type {any[]} */ remotes) {
-  const packets = entry.packetsSent - before.packetsSent;
-  if (remotes.length < 2 || packets < PACKETS_MIN) return null;
-  if (entry.kind === "audio") {
-    const lost = remotes[remotes.length - 1].packetsLost - remotes[0].packetsLost;
-    return Math.min(100, (100 * Math.max(lost, 0)) / packets);
-  }
-  const shares = remotes.map((r) => r.fractionLost ?? 0);
-  return (100 * shares.reduce((sum, share) => sum + share, 0)) / shares.length;
+/**
+ * What the far end lost of what it received, else of what we sent. Where padding hides in that, the
+ * loss is between this and that of one packet per frame: unknown when these are far apart.
+ */
+function lossReported(/** @type {(name: string) => number} */ d, /** @type {any[]} */ remotes,
+  /** @type {boolean} */ hides) {
+  if (remotes.length < 2) return null;
+  const [first, last] = [remotes[0], remotes[remotes.length - 1]];
+  const lost = Math.max(last.packetsLost - first.packetsLost, 0);
+  const packets = last.packetsReceived === undefined
+    ? d("packetsSent") - d("retransmittedPacketsSent")
+    : lost + last.packetsReceived - first.packetsReceived;
+  if (packets < PACKETS_MIN) return null;
+  const loss = Math.min(100, (100 * lost) / packets);
+  const most = lost && (100 * lost) / Math.min(d("framesSent"), packets);
+  return hides && most - loss > DOUBT_POINTS_MAX ? null : loss;
 }
 
 function roundTrip(/** @type {Map<string, any>} */ report) {
