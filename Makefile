@@ -1,6 +1,7 @@
 # Two commands: `make run` and `make test`. Everything lives in .venv; nothing is installed twice.
 PYTHON ?= python3
-PYTEST_FLAGS ?=
+# Two at a time; tests that share something costly name a group, and stay together.
+PYTEST_FLAGS ?= -n 2 --dist loadgroup
 DATA ?= roomtone-data
 VENV := .venv
 BIN := $(VENV)/bin
