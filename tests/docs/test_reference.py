@@ -20,7 +20,7 @@ from roomtone.model import MediaSession, Stream
 from roomtone.store import block
 from roomtone.store.sqlite import SQLiteStore
 from roomtone.store.sqlite_files import APPLICATION_ID, FILE_NAME, PAGE_BYTES
-from roomtone.store.sqlite_rows import CHUNK_BYTES, PIECE_KEYS
+from roomtone.store.sqlite_rows import PIECE_KEYS, ROW_BYTES
 from roomtone.web import pages
 from tests.conftest import Api
 from tests.docs.markdown import CODE_SPAN, HEADING, SOURCE, code, page, section, table
@@ -137,20 +137,20 @@ def test_every_table_of_the_store_is_described(tmp_path: Path) -> None:
     assert settings == (PAGE_BYTES, APPLICATION_ID, "wal")
     for told in (f"{PAGE_BYTES:,} bytes", f"{APPLICATION_ID:X}", "WAL mode", f"`{FILE_NAME}`"):
         assert told in text, told
-    assert f"rows of {CHUNK_BYTES} bytes" in text
-    assert f"more than {PIECE_KEYS} of them" in " ".join(text.split())
+    assert f"rows of {ROW_BYTES:,} bytes" in " ".join(text.split())
+    assert f"number \N{MULTIPLICATION SIGN} {PIECE_KEYS}" in " ".join(text.split())
 
 
 def test_a_block_is_laid_out_as_described() -> None:
     rows = table(section(page("docs/storage.md"), "Sealed blocks"))
-    assert [row[0] for row in rows] == ["1", "4", "4", "*m*", "*h*", "the rest"]
+    assert [row[0] for row in rows] == ["1", "4", "4", "*m*", "*n*", "the rest"]
     stream = Stream(startTime=NOON, endTime=NOON, latency=[300.5, 70_000.25, None, 301.0])
     session = MediaSession(meetingInstanceId="m1", webexUserName="Ada", audioIn=[stream])
     data = block.encode(session, "m1")
-    head, highest = (int.from_bytes(data[at : at + 4], "little") for at in (1, 5))
+    head, low = (int.from_bytes(data[at : at + 4], "little") for at in (1, 5))
     assert data[0] == 1
     assert head > len("Ada")
-    assert 0 < highest < len(data) - 9 - head
+    assert 0 < low <= len(data) - 9 - head
     assert block.decode(data, "m1").audioIn == [stream]
 
 

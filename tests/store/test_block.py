@@ -42,8 +42,8 @@ def test_columns_come_back_value_for_value_and_type_for_type(columns: list[list[
     packer = Packer()
     for column in columns:
         packer.add(column)
-    high, low = packer.planes()
-    again = unpacked_columns([len(c) for c in columns], packer.parameters(), high, low)
+    parameters, low, rests = packer.packed()
+    again = unpacked_columns([len(c) for c in columns], parameters, low, rests)
     assert repr(again) == repr(columns)
 
 

@@ -10,6 +10,7 @@ import apsw
 import pytest
 
 from roomtone.errors import Conflict, TimedOut, Unavailable
+from roomtone.model import MediaSession
 from roomtone.store import Store, Token, open_store, sqlite_care, sqlite_read
 from roomtone.store.sqlite import SQLiteStore
 from roomtone.store.sqlite_files import FILE_NAME, migrate
@@ -386,13 +387,46 @@ def test_check_names_what_is_wrong(sqlite: Store) -> None:
     put(sqlite, piece(0), piece(0, session=S2), piece(0, session="third"))
     seal(sqlite, now=9)
     db = writer(sqlite)
-    db.execute("UPDATE block SET data = x'01ffff' WHERE id < 256")
-    db.execute("DELETE FROM block WHERE id BETWEEN 256 AND 383")
+    db.execute("UPDATE session SET block = 7 WHERE key = 1")
+    db.execute("UPDATE session SET block = NULL WHERE key = 2")
     db.execute("PRAGMA foreign_keys = OFF; UPDATE session SET meeting = 77 WHERE key = 3")
     told = " / ".join(sqlite.check())
     assert "block of session 1" in told
     assert "session 2 is sealed but has no block" in told
     assert "session row 3 points to no row of meeting" in told
+
+
+def long_piece(n: int, meeting: str = M1) -> MediaSession:
+    made = piece(0, 3_000, meeting=meeting, session=f"long {meeting} {n}", **person(n))
+    made.audioIn[0].mediaBitRate = [(n + 1) * k * 7_919 % 100_003 for k in range(3_000)]
+    return made
+
+
+def test_blocks_share_rows_and_leave_them_when_they_go(sqlite: Store, folder: Path) -> None:
+    db = writer(sqlite)
+    for n in range(4):
+        put(sqlite, long_piece(n), long_piece(n, meeting=M2), now=10 * n)
+        seal(sqlite, now=10 * n + 9)
+    kept = exact(read(sqlite))
+    before = db.execute("SELECT count(*) FROM block").fetchone()
+    put(sqlite, piece(0, session="long M2 late", meeting=M2), long_piece(0, meeting=M2), now=50)
+    seal(sqlite, now=59)
+    with sqlite.transaction():
+        db.execute("UPDATE meeting SET state = 'ended', end_ms = 0 WHERE id = ?", (M2,))
+        assert sqlite.purge("acme", before_ms=1, limit=9) == 1
+    after = db.execute("SELECT count(*) FROM block").fetchone()
+    assert before is not None
+    assert after is not None
+    assert after[0] < before[0] * 0.8
+    assert exact(read(sqlite)) == kept
+    ((used, held),) = db.execute(
+        "SELECT (SELECT sum(used) FROM block), (SELECT sum(block_bytes) FROM session)"
+    )
+    assert used == held
+    with sqlite.transaction():
+        assert sqlite.erase("acme", person(1)["webexUserEmail"]) == 4
+    assert b"eeblebrox" not in all_bytes(folder)
+    assert sqlite.check() == []
 
 
 def test_sealing_makes_a_store_smaller(sqlite: Store, folder: Path) -> None:

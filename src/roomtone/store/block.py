@@ -1,16 +1,17 @@
 """A sealed session in one compact block, exactly as it was sent.
 
-Layout: one byte for the edition of the format (1), four bytes each (little-endian) m and h, then m
-bytes of head, h bytes of the columns' highest bytes (LZMA) and their lower bytes (see pack.py).
+Layout: one byte for the edition of the format (1), four bytes each (little-endian) m and n, then m
+bytes of head, n bytes of the columns' low bits and what is above them (see pack.py and bits.py).
 
 The head is MessagePack, compressed by zstd with a fixed dictionary of words that heads have in
 common: the header's strings without what the session's row knows (participantId without the
-beginning that it shares with the meeting's id), times in ms relative to the first entry's start,
-then per kind and entry: interval, start, end (relative to the end of the last sample), codec,
-transport, the lengths of the columns; at last the parameters of the columns.
+beginning that it shares with the meeting's id, or its digits as bytes), times in ms relative to the
+first entry's start, then per kind and entry: interval, start, end (relative to the end of the last
+sample), codec, transport, the lengths of the columns; at last the parameters of the columns.
 """
 
-import lzma
+import re
+import zlib
 from collections.abc import Iterator
 from itertools import chain, takewhile
 from threading import local
@@ -51,6 +52,11 @@ _KEPT: Final = tuple(
     for name in HEADER_FIELDS
     if name not in ("meetingInstanceId", "participantSessionId", "joinTime", "leaveTime")
 )
+_HEX_BYTES: Final = 16
+_DIGITS: Final = 18
+_DIGITS_BYTES: Final = 8
+_WEBEX_ID_BYTES: Final = _HEX_BYTES + _DIGITS_BYTES
+_WEBEX_ID: Final = re.compile(r"([0-9a-f]{32})_I_([0-9]{18})(_[0-9]*)?")
 _STREAM_HEAD: Final = "<\xa4opus\xa3UDP-<\xa8H.264 BP\xa3UDP-<\xa3AV1\xa3UDP-<\xa3VP8\xa3UDP-"
 _DICTIONARY: Final = zstandard.ZstdCompressionDict(
     (_WORDS + _STREAM_HEAD).encode("latin-1"), dict_type=zstandard.DICT_TYPE_RAWCONTENT
@@ -84,6 +90,7 @@ def encode(session: MediaSession, meeting_id: str) -> bytes:
     packer = Packer()
     for column in _columns(session):
         packer.add(column)
+    parameters, low, rests = packer.packed()
     starts = [entry.startTime for kind in STREAM_KINDS for entry in streams_of(session, kind)]
     base = time_ms(min(starts)) if starts else 0
     head = [
@@ -94,18 +101,30 @@ def encode(session: MediaSession, meeting_id: str) -> bytes:
         None if session.leaveTime is UNSET else time_ms(session.leaveTime) - base,
         [[_entry_head(e, base) for e in streams_of(session, kind)] for kind in STREAM_KINDS],
         [_resource_head(entry, base) for entry in session.resources],
-        packer.parameters(),
+        parameters,
     ]
     packed = _tools.compress(pack(head))
-    high, low = packer.planes()
-    sizes = len(packed).to_bytes(4, "little") + len(high).to_bytes(4, "little")
-    return bytes([EDITION]) + sizes + packed + high + low
+    sizes = len(packed).to_bytes(4, "little") + len(low).to_bytes(4, "little")
+    return bytes([EDITION]) + sizes + packed + low + rests
 
 
-def _split(participant: str, meeting_id: str) -> tuple[int, str]:
+def _split(participant: str, meeting_id: str) -> tuple[int, str | bytes]:
+    """(how much it shares with the beginning of the meeting's id, the rest)."""
     pairs = zip(participant, meeting_id, strict=False)
     shared = sum(1 for _ in takewhile(lambda pair: pair[0] == pair[1], pairs))
-    return shared, participant[shared:]
+    found = _WEBEX_ID.fullmatch(participant)
+    if found is None or shared >= len(found[1]):
+        return shared, participant[shared:]
+    octets = bytes.fromhex(found[1]) + int(found[2]).to_bytes(_DIGITS_BYTES, "little")
+    return 0, octets + (found[3] or "").encode()
+
+
+def _participant(shared: int, rest: str | bytes, meeting_id: str) -> str:
+    if isinstance(rest, str):
+        return meeting_id[:shared] + rest
+    digits = int.from_bytes(rest[_HEX_BYTES:_WEBEX_ID_BYTES], "little")
+    text = rest[_WEBEX_ID_BYTES:].decode()
+    return f"{rest[:_HEX_BYTES].hex()}_I_{digits:0{_DIGITS}d}{text}"
 
 
 def _columns(session: MediaSession) -> Iterator[Values]:
@@ -164,7 +183,7 @@ def decode_header(data: bytes, meeting_id: str) -> MediaSession:
 
 _WRONG: Final = (
     zstandard.ZstdError,
-    lzma.LZMAError,
+    zlib.error,
     msgspec.DecodeError,
     ValueError,
     TypeError,
@@ -187,7 +206,7 @@ def _session(head: list[Any], meeting_id: str) -> MediaSession:
     values = dict(zip((n for n in _KEPT if n != "participantId"), texts, strict=True))
     return MediaSession(
         meetingInstanceId=meeting_id,
-        participantId=meeting_id[:shared] + rest,
+        participantId=_participant(shared, rest, meeting_id),
         joinTime=UNSET if join is None else time_text(base + join),
         leaveTime=UNSET if leave is None else time_text(base + leave),
         **values,
@@ -198,12 +217,13 @@ def _decode(data: bytes, meeting_id: str) -> MediaSession:
     head = _head(data)
     session = _session(head, meeting_id)
     kinds, resources, parameters = head[-3:]
-    at_high = _HEAD_BYTES + int.from_bytes(data[1:5], "little")
-    at_low = at_high + int.from_bytes(data[5:9], "little")
+    at_low = _HEAD_BYTES + int.from_bytes(data[1:5], "little")
+    at_rests = at_low + int.from_bytes(data[5:9], "little")
     streams = _all_lengths(list(chain.from_iterable(kinds)), 3, len(COLUMNS))
     extras = _all_lengths(resources, 2, len(RESOURCE_COLUMNS))
     lengths = [n for n in chain(*zip(*streams, strict=True), *zip(*extras, strict=True)) if n]
-    found = iter(unpacked_columns(lengths, parameters, data[at_high:at_low], data[at_low:]))
+    low, rests = data[at_low:at_rests], data[at_rests:]
+    found = iter(unpacked_columns(lengths, parameters, low, rests))
     columns = _deal(found, streams, len(COLUMNS))
     others = _deal(found, extras, len(RESOURCE_COLUMNS))
     base = head[-6]

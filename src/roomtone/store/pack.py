@@ -1,35 +1,38 @@
-"""Columns of numbers in few bytes, exactly: scaled whole numbers in planes of bytes (pure).
+"""Columns of numbers in few bits, exactly: whole numbers, coded in the way that is smallest (pure).
 
-A column becomes whole numbers (floats times a power of ten, if that is exact) less their minimum
-or, where it is smaller, their differences. Of a number's bytes only the highest is predictable:
-highest bytes go through LZMA together (its adaptive coding needs no tables, which for a few dozen
-values would be larger than what they save), lower bytes are kept as they are. Null has a bit in a
-bitmap. A column that fits none of this is kept as MessagePack.
+A column becomes whole numbers: floats times a power of ten, or hundreds where all are round, if
+that is exact. Of them codes are made in one of four ways: numbers less their minimum; steps from
+one to the next; differences to the column before; a flag for each that is the minimum, and the
+others less theirs. bits.py says how codes are kept. A column that equals an earlier one only says
+so. Null has a bit in a bitmap. A column that fits none of this is kept as MessagePack.
 """
 
 import json
-import lzma
-import sys
-from array import array
-from collections.abc import Iterable, Sequence
-from itertools import accumulate, count, pairwise, repeat
+from collections.abc import Iterable, Iterator, Sequence
+from contextlib import suppress
+from itertools import accumulate, pairwise, repeat
 from math import copysign
-from operator import add
-from typing import Any, Final
+from operator import add, mul
+from typing import Any, Final, NamedTuple
 
 import msgspec
+
+from roomtone.store import bits
 
 Values = list[int | float | None]
 
 DECIMALS_MAX: Final = 4
 BITS_MAX: Final = 48
-RESULT_BYTES_MAX: Final = 64 * 1024 * 1024
-TABLE_BITS_MAX: Final = 9
 TABLE_SIZE: Final = 16_384
+DISTANCE_MAX: Final = 255
+NEW_BITS: Final = 48
+"""What one more shape among a session's columns costs, in time to read it too."""
 
 WHOLE, DECIMAL, MIXED, ODD = range(4)
-_DELTA, _NULLS = 32, 64
-_FILTERS: Final = [{"id": lzma.FILTER_LZMA1, "lc": 0, "lp": 0, "pb": 0, "dict_size": 4096}]
+_HUNDREDS: Final = 5
+_SAME: Final = ODD | 4
+_STEPS, _NULLS, _FLAGS = 32, 64, 128
+_BESIDE: Final = _STEPS | _FLAGS
 _TABLES: Final = [[value / 10**decimals for value in range(TABLE_SIZE)] for decimals in range(3)]
 
 _encode = msgspec.msgpack.Encoder().encode
@@ -53,7 +56,9 @@ def scaled(values: Sequence[int | float]) -> tuple[int, int, list[int]] | None:
     """(kind, decimals, whole numbers) that say the values exactly; None when nothing does."""
     types = set(map(type, values))
     if types == {int}:
-        return WHOLE, 0, [int(value) for value in values]
+        if any(value % 100 for value in values):
+            return WHOLE, 0, [int(value) for value in values]
+        return WHOLE, _HUNDREDS, [int(value) // 100 for value in values]
     for decimals in range(DECIMALS_MAX + 1):
         factor = 10**decimals
         try:
@@ -84,153 +89,184 @@ def _typed(
     return None
 
 
+class _Way(NamedTuple):
+    """One way to make codes of a column; `cost` in bits, `shape` as bits.py says."""
+
+    cost: int
+    flags: int
+    shape: int
+    numbers: tuple[int, ...]
+    mask: bytes
+    codes: list[int]
+
+
+def _ways(whole: list[int], beside: list[int]) -> Iterator[_Way]:
+    least = min(whole)
+    plain = [number - least for number in whole]
+    for cost, shape in bits.choices(plain):
+        yield _Way(cost, 0, shape, (least,), b"", plain)
+    if not any(plain):
+        return
+    steps = [bits.zigzag(after - before) for before, after in pairwise(whole)]
+    for cost, shape in bits.choices(steps):
+        yield _Way(cost, _STEPS, shape, (whole[0],), b"", steps)
+    if beside:
+        signed = [bits.zigzag(mine - theirs) for mine, theirs in zip(whole, beside, strict=True)]
+        for cost, shape in bits.choices(signed):
+            yield _Way(cost, _BESIDE, shape, (), b"", signed)
+    others = [code for code in plain if code]
+    second = min(others)
+    codes = [code - second for code in others]
+    mask = _bitmap(not code for code in plain)
+    more = 8 * (len(mask) + len(pack([second])))
+    for cost, shape in bits.choices(codes):
+        yield _Way(cost + more, _FLAGS, shape, (least, second + least), mask, codes)
+
+
+def _bitmap(flags: Iterable[bool]) -> bytes:
+    text = "".join("1" if flag else "0" for flag in flags)
+    return int(text[::-1], 2).to_bytes((len(text) + 7) // 8, "little")
+
+
 class Packer:
     """Columns in, in order; bytes out, with what is needed to read them again."""
 
     def __init__(self) -> None:
-        self.modes = bytearray()
-        self.widths = bytearray()
-        self.numbers: list[int] = []
-        self.nulls: list[bytes] = []
-        self.odd: list[bytes] = []
+        self._modes = bytearray()
+        self._shapes = bytearray()
+        self._numbers: list[int] = []
+        self._masks: list[bytes] = []
+        self._odd: list[bytes] = []
         self._columns: list[list[int]] = []
+        self._seen: dict[str, int] = {}
+        self._last: tuple[tuple[int, int], list[int]] = (0, 0), []
+        self._met: set[tuple[int, int]] = set()
 
     def add(self, values: Values) -> None:
         """Add a column that is not empty."""
+        name = repr(values)  # 1 and 1.0, 0.0 and -0.0 are equal, but not the same
+        index = len(self._modes)
+        distance = index - self._seen.get(name, index)
+        self._seen[name] = index
+        if 0 < distance <= DISTANCE_MAX:
+            self._put(_SAME, distance, [])
+            return
         known = [value for value in values if value is not None]
         found = scaled(known) if known else None
         if found is None or max(found[2]) >> BITS_MAX:
-            self._put(ODD, [])
-            self.odd.append(pack(values))
+            self._put(ODD, 0, [])
+            self._odd.append(pack(values))
             return
         kind, decimals, whole = found
         mode = kind | decimals << 2
         if len(known) < len(values):
-            self.nulls.append(_bitmap(values))
+            self._masks.append(_bitmap(value is None for value in values))
             mode |= _NULLS
-        self._put(*self._smaller(mode, whole))
+        beside = self._last[1]
+        if self._last[0] != (kind, decimals) or len(beside) != len(whole):
+            beside = []
+        self._last = (kind, decimals), whole
+        best = min(_ways(whole, beside), key=self._cost)
+        self._met.add((best.flags, best.shape))
+        self._numbers += best.numbers
+        if best.flags == _FLAGS:
+            self._masks.append(best.mask)
+        self._put(mode | best.flags, best.shape, best.codes)
 
-    def _smaller(self, mode: int, whole: list[int]) -> tuple[int, list[int]]:
-        base = min(whole)
-        plain = [number - base for number in whole]
-        steps = [after - before for before, after in pairwise(whole)]
-        least = min(steps, default=0)
-        delta = [0, *(step - least for step in steps)]
-        if 2 * max(delta) >= max(plain):
-            self.numbers.append(base)
-            return mode, plain
-        self.numbers += (whole[0], least)
-        return mode | _DELTA, delta
+    def _cost(self, way: _Way) -> int:
+        return way.cost + (0 if (way.flags, way.shape) in self._met else NEW_BITS)
 
-    def _put(self, mode: int, column: list[int]) -> None:
-        self.modes.append(mode)
-        self.widths.append(max(column, default=0).bit_length())
-        self._columns.append(column)
+    def _put(self, mode: int, shape: int, codes: list[int]) -> None:
+        self._modes.append(mode)
+        self._shapes.append(shape)
+        self._columns.append(codes)
 
-    def parameters(self) -> list[Any]:
-        """What `unpacked_columns` needs beside the planes, as plain values."""
-        return [bytes(self.modes), bytes(self.widths), self.numbers, self.nulls, self.odd]
-
-    def planes(self) -> tuple[bytes, bytes]:
-        """(highest bytes, compressed; lower bytes, as they are)."""
-        high: list[bytes] = []
-        low: list[bytes] = []
-        for index in _by_predictability(self.widths):
-            width = (self.widths[index] + 7) // 8
-            data = array("Q", self._columns[index])
-            if sys.byteorder == "big":
-                data.byteswap()
-            octets = data.tobytes()
-            high.append(octets[width - 1 :: 8])
-            low.extend(octets[plane::8] for plane in range(width - 1))
-        packed = lzma.compress(b"".join(high), lzma.FORMAT_RAW, filters=_FILTERS) if high else b""
-        return packed, b"".join(low)
-
-
-def _by_predictability(widths: Iterable[int]) -> list[int]:
-    """Columns that have planes, those with the emptiest highest byte first."""
-    found = [((width - 1) % 8, index) for index, width in enumerate(widths) if width]
-    return [index for _, index in sorted(found)]
-
-
-def _bitmap(values: Values) -> bytes:
-    bits = sum(1 << index for index, value in enumerate(values) if value is None)
-    return bits.to_bytes((len(values) + 7) // 8, "little")
+    def packed(self) -> tuple[list[Any], bytes, bytes]:
+        """(what `unpacked_columns` needs, as plain values; the codes' low bits; their rests)."""
+        shapes = [
+            shape | bits.SIGNED if mode & _STEPS else shape
+            for mode, shape in zip(self._modes, self._shapes, strict=True)
+        ]
+        texts = (bytes(self._modes), bytes(self._shapes))
+        return [*texts, self._numbers, self._masks, self._odd], *bits.write(self._columns, shapes)
 
 
 def unpacked_columns(
-    lengths: Sequence[int], parameters: list[Any], high: bytes, low: bytes
+    lengths: Sequence[int], parameters: list[Any], low: bytes, rests: bytes
 ) -> list[Values]:
     """The columns in the order in which they were added; lengths count nulls too."""
-    modes, widths, numbers, nulls, odd = parameters
-    next_null, next_odd, next_number = iter(nulls), iter(odd), iter(numbers)
-    masks = [next(next_null) if mode & _NULLS else b"" for mode in modes]
-    counts = list(lengths)
-    for index, mask in enumerate(masks):
-        if mask:
-            counts[index] -= int.from_bytes(mask, "little").bit_count()
-    codes = _codes(counts, widths, high, low)
+    modes, shapes, numbers, masks, odd = parameters
+    next_number, next_mask, next_odd = iter(numbers), iter(masks), iter(odd)
+    nulls, flags, counts, kinds = _counted(lengths, modes, shapes, next_mask)
+    codes = bits.read(low, rests, counts, kinds)
     columns: list[Values] = []
+    whole: list[int] = []
     for index, mode in enumerate(modes):
         if mode & 3 == ODD:
-            columns.append(unpack(next(next_odd)))
+            columns.append(
+                unpack(next(next_odd)) if mode == ODD else columns[index - shapes[index]].copy()
+            )
             continue
-        base = next(next_number)
         found: Iterable[int] = codes[index] or repeat(0, counts[index])
-        if mode & _DELTA:
-            least = next(next_number)
-            found = map(add, accumulate(found), count(0, least)) if least else accumulate(found)
-        width = TABLE_BITS_MAX + 1 if mode & _DELTA else widths[index]
-        column = _numbers(mode, base, found, width)
-        columns.append(
-            _with_nulls(column, masks[index], lengths[index]) if masks[index] else column
-        )
+        way = mode & _BESIDE
+        base = 0 if way == _BESIDE else next(next_number)
+        if way == _BESIDE:
+            whole = list(map(add, found, whole))
+        elif way == _STEPS:
+            whole = list(accumulate(found, initial=base))
+        elif way == _FLAGS:
+            others = map(add, found, repeat(next(next_number)))
+            whole = _with(others, flags[index], base)
+        else:
+            whole = list(map(add, found, repeat(base))) if shapes[index] else [base] * counts[index]
+        column = _numbers(mode, whole)
+        columns.append(_with(column, nulls[index], None) if mode & _NULLS else column)
     return columns
 
 
-def _codes(counts: list[int], widths: bytes, high: bytes, low: bytes) -> list[Sequence[int] | None]:
-    found: list[Sequence[int] | None] = [None] * len(counts)
-    order = _by_predictability(widths)
-    total = sum(counts[index] for index in order)
-    top = lzma.LZMADecompressor(lzma.FORMAT_RAW, filters=_FILTERS).decompress(high, total)
-    at_high = at_low = 0
-    for index in order:
-        number = counts[index]
-        plane = top[at_high : at_high + number]
-        at_high += number
-        width = (widths[index] + 7) // 8
-        if width == 1:
-            found[index] = plane
+def _counted(
+    lengths: Sequence[int], modes: bytes, shapes: bytes, next_mask: Iterator[bytes]
+) -> tuple[dict[int, str], dict[int, str], list[int], bytearray]:
+    """(where nulls are, where flags are, how many codes there are, their shapes) by column."""
+    nulls: dict[int, str] = {}
+    flags: dict[int, str] = {}
+    counts = list(lengths)
+    kinds = bytearray(shapes)
+    for index, mode in enumerate(modes):
+        if mode & 3 == ODD:
+            counts[index] = 0
             continue
-        size = 2 if width == 2 else 4 if width <= 4 else 8
-        octets = bytearray(number * size)
-        for octet in range(width - 1):
-            octets[octet::size] = low[at_low : at_low + number]
-            at_low += number
-        octets[width - 1 :: size] = plane
-        data = array("H" if size == 2 else "I" if size == 4 else "Q", bytes(octets))
-        if sys.byteorder == "big":
-            data.byteswap()
-        found[index] = data
-    return found
+        if mode & _NULLS:
+            nulls[index] = mask = _flags(next(next_mask), counts[index])
+            counts[index] -= mask.count("1")
+        if mode & _STEPS:
+            kinds[index] |= bits.SIGNED
+            if not mode & _FLAGS:
+                counts[index] -= 1
+        elif mode & _FLAGS:
+            flags[index] = mask = _flags(next(next_mask), counts[index])
+            counts[index] -= mask.count("1")
+    return nulls, flags, counts, kinds
 
 
-def _numbers(mode: int, base: int, codes: Iterable[int], width: int) -> Values:
+def _flags(mask: bytes, count: int) -> str:
+    return bin(int.from_bytes(mask, "little") | 1 << count)[:2:-1]
+
+
+def _with(others: Iterable[Any], flags: str, filler: Any) -> Any:
+    """Values with the filler in the places of ones."""
+    values = iter(others)
+    return [filler if flag == "1" else next(values) for flag in flags]
+
+
+def _numbers(mode: int, whole: list[int]) -> Values:
     kind, decimals = mode & 3, mode >> 2 & 7
     if kind == WHOLE:
-        return list(map(add, codes, repeat(base))) if base else list(codes)
-    if kind == MIXED:
-        factor = 10**decimals
-        whole = map(add, codes, repeat(base))
-        return [number / factor if number % factor else number // factor for number in whole]
-    top = base + (1 << width)
-    if width <= TABLE_BITS_MAX and decimals < len(_TABLES) and top <= TABLE_SIZE:
-        return list(map(_TABLES[decimals][base:top].__getitem__, codes))
+        return list(map(mul, whole, repeat(100)) if decimals else whole)
     factor = 10**decimals
-    return [(code + base) / factor for code in codes]
-
-
-def _with_nulls(known: Values, mask: bytes, length: int) -> Values:
-    bits = int.from_bytes(mask, "little")
-    values = iter(known)
-    return [None if bits >> index & 1 else next(values) for index in range(length)]
+    if kind == MIXED:
+        return [number / factor if number % factor else number // factor for number in whole]
+    if decimals < len(_TABLES):
+        with suppress(IndexError):
+            return list(map(_TABLES[decimals].__getitem__, whole))
+    return [number / factor for number in whole]

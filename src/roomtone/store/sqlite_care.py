@@ -10,13 +10,12 @@ import apsw
 from roomtone.errors import Conflict
 from roomtone.store import block
 from roomtone.store.sqlite_files import connect, fetch
-from roomtone.store.sqlite_rows import block_of
+from roomtone.store.sqlite_rows import ROW_BYTES, block_of, write_block
 
 PAGES_PER_STEP: Final = 256
 
 _OTHERS: Final = """
 DELETE FROM live WHERE id / 128 IN (SELECT key FROM session WHERE org <> ?1);
-DELETE FROM block WHERE id / 128 IN (SELECT key FROM session WHERE org <> ?1);
 DELETE FROM measure WHERE session IN (SELECT key FROM session WHERE org <> ?1);
 DELETE FROM session WHERE org <> ?1;
 DELETE FROM meeting WHERE org <> ?1;
@@ -69,11 +68,25 @@ def _finish(partial: Path, org: str | None) -> None:
                 for statement in _OTHERS.strip().split("\n"):
                     db.execute(statement, (key,))
                 db.execute("DELETE FROM token WHERE org <> ?", (org,))
+                _rewrite_blocks(db)
             db.execute("VACUUM")
     finally:
         db.close()
     with partial.open("rb") as file:
         os.fsync(file.fileno())
+
+
+def _rewrite_blocks(db: apsw.Connection) -> None:
+    """Write the blocks that sessions have into new rows, and remove the old ones."""
+    last = fetch(db, "SELECT ifnull(max(id), 0) FROM block")[0][0]
+    first = last + 1
+    at = first * ROW_BYTES
+    for (key,) in fetch(db, "SELECT key FROM session WHERE block IS NOT NULL ORDER BY key"):
+        data = block_of(db, key)
+        assert data is not None, "it was there a moment ago"
+        write_block(db, key, data, at=at)
+        at += len(data)
+    db.execute("DELETE FROM block WHERE id < ?", (first,))
 
 
 def scrub(db: apsw.Connection) -> bool:

@@ -1,7 +1,7 @@
 """How records lie in SQLite's rows: meetings, session ids, pieces, tokens."""
 
 import re
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from functools import lru_cache
 from hashlib import blake2b
 from typing import Any, Final, cast
@@ -21,7 +21,8 @@ PIECES_MAX: Final = 64
 """So many live rows a session may have before they are folded into one."""
 PIECE_KEYS: Final = 128
 assert PIECES_MAX < PIECE_KEYS
-CHUNK_BYTES: Final = 320
+ROW_BYTES: Final = 4_052
+"""What fills a page of 4,096 bytes as one row, with its id and its count."""
 
 MEETING_FIELDS: Final = MeetingRecord.__struct_fields__
 MEETING_COLUMNS: Final = ", ".join(f"m.{name}" for name in MEETING_FIELDS)
@@ -91,28 +92,71 @@ def pieces_of(db: apsw.Connection, key: int) -> list[tuple[int, bytes]]:
 
 def block_of(db: apsw.Connection, key: int) -> bytes | None:
     """The block of a session that is, or was, sealed."""
-    first = key * PIECE_KEYS
+    at, size = _place_of(db, key)
+    if at is None:
+        return None
+    first, start = divmod(at, ROW_BYTES)
     rows = db.execute(
         "SELECT data FROM block WHERE id BETWEEN ? AND ? ORDER BY id",
-        (first, first + PIECE_KEYS - 1),
+        (first, (at + size - 1) // ROW_BYTES),
     )
-    return b"".join([data for (data,) in rows]) or None
+    return b"".join([data for (data,) in rows])[start : start + size]
+
+
+def _place_of(db: apsw.Connection, key: int) -> tuple[int | None, int]:
+    found = db.execute("SELECT block, block_bytes FROM session WHERE key = ?", (key,)).fetchone()
+    return cast("tuple[int | None, int]", found)
 
 
 def delete_block(db: apsw.Connection, key: int) -> None:
-    """Remove a session's block."""
-    first = key * PIECE_KEYS
-    db.execute("DELETE FROM block WHERE id BETWEEN ? AND ?", (first, first + PIECE_KEYS - 1))
+    """Overwrite a session's block with zeros; rows in which no other has a part go."""
+    at, size = _place_of(db, key)
+    if at is None:
+        return
+    db.execute("UPDATE session SET block = NULL, block_bytes = NULL WHERE key = ?", (key,))
+    for row, start, stop in _parts(at, size):
+        found = db.execute("SELECT used, data FROM block WHERE id = ?", (row,)).fetchone()
+        used, data = cast("tuple[int, bytes]", found)
+        used -= stop - start
+        if used:
+            data = data[:start] + bytes(stop - start) + data[stop:]
+            db.execute("UPDATE block SET used = ?, data = ? WHERE id = ?", (used, data, row))
+        else:
+            db.execute("DELETE FROM block WHERE id = ?", (row,))
 
 
 def put_block(db: apsw.Connection, key: int, data: bytes) -> None:
-    """Put a session's block in the place of the one that may be there."""
+    """Put a session's block in the place of the one that may be there, behind all others."""
     delete_block(db, key)
-    size = max(CHUNK_BYTES, -(-len(data) // PIECE_KEYS))
-    chunks = [data[at : at + size] for at in range(0, len(data), size)]
-    db.executemany(
-        "INSERT INTO block (id, data) VALUES (?, ?)", enumerate(chunks, key * PIECE_KEYS)
+    last = db.execute("SELECT id, length(data) FROM block ORDER BY id DESC LIMIT 1").fetchone() or (
+        0,
+        0,
     )
+    write_block(db, key, data, at=last[0] * ROW_BYTES + last[1])
+
+
+def write_block(db: apsw.Connection, key: int, data: bytes, *, at: int) -> None:
+    """Write a session's block from a place on that is the end of all blocks."""
+    done = 0
+    for row, start, stop in _parts(at, len(data)):
+        part = data[done : done + stop - start]
+        done += len(part)
+        if start:
+            db.execute(
+                "UPDATE block SET used = used + ?, data = CAST(data || ? AS BLOB) WHERE id = ?",
+                (len(part), part, row),
+            )
+        else:
+            db.execute(
+                "INSERT INTO block (id, used, data) VALUES (?, ?, ?)", (row, len(part), part)
+            )
+    db.execute("UPDATE session SET block = ?, block_bytes = ? WHERE key = ?", (at, len(data), key))
+
+
+def _parts(at: int, size: int) -> Iterator[tuple[int, int, int]]:
+    """(row, start, stop) of the rows in which bytes at..at+size-1 lie."""
+    for row in range(at // ROW_BYTES, (at + size - 1) // ROW_BYTES + 1):
+        yield row, max(at - row * ROW_BYTES, 0), min(at + size - row * ROW_BYTES, ROW_BYTES)
 
 
 def whole(meeting: str, data: bytes | None, pieces: Iterable[bytes]) -> MediaSession:

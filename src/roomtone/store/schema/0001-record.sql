@@ -29,7 +29,7 @@ CREATE TABLE IF NOT EXISTS meeting (
   webLink TEXT NOT NULL,
   UNIQUE (org, id)
 ) STRICT;
-CREATE INDEX IF NOT EXISTS meeting_by_start ON meeting (org, start_ms DESC, id);
+CREATE INDEX IF NOT EXISTS meeting_by_start ON meeting (org, start_ms DESC);
 CREATE INDEX IF NOT EXISTS meeting_open ON meeting (state) WHERE state <> 'ended';
 CREATE INDEX IF NOT EXISTS meeting_by_end ON meeting (end_ms) WHERE state = 'ended';
 
@@ -59,6 +59,8 @@ CREATE TABLE IF NOT EXISTS session (
   participant BLOB,
   join_sent_ms INTEGER,
   first_ms INTEGER,
+  block INTEGER,
+  block_bytes INTEGER,
   samples INTEGER,
   packet_loss_mean ANY,
   latency_mean ANY,
@@ -79,10 +81,11 @@ CREATE TABLE IF NOT EXISTS live (
   piece BLOB NOT NULL
 ) STRICT;
 
--- Sealed sessions. id = session.key * 128 + n: a block is cut into small rows, because rows of the
--- size of a block would leave a quarter of every page empty.
+-- Blocks of sealed sessions one behind the other, cut into rows that fill a page: byte session.block
+-- is in row block / 4052. used: bytes of a row that are in blocks; the others were overwritten.
 CREATE TABLE IF NOT EXISTS block (
   id INTEGER PRIMARY KEY,
+  used INTEGER NOT NULL,
   data BLOB NOT NULL
 ) STRICT;
 

@@ -1,0 +1,171 @@
+"""Columns of small whole numbers in few bits, read without a loop over bits (pure).
+
+Of every code the lowest bits are kept as they are, and the rest, which is 0 or little more, in a
+byte of its own; the bytes of all rests go through deflate's Huffman coding together. Reading is
+quick because a few operations on one large int spread the low bits of all columns of one shape to
+machine words, put the rests above them and give them their signs.
+"""
+
+import sys
+import zlib
+from array import array
+from collections.abc import Sequence
+from functools import lru_cache
+from typing import Final
+
+REST_BITS: Final = 8
+RARE_BITS: Final = 9
+"""What a rest costs at most: Huffman's codes for rare ones are not much longer."""
+FIELDS_MAX: Final = 1_024
+"""So many codes are spread at once: more would make the masks larger, and no code cheaper."""
+MASKS_CACHED_MAX: Final = 1_024
+
+WIDTH: Final = 63
+RESTS: Final = 64
+SIGNED: Final = 128
+"""A column's shape: its low bits, plus RESTS if it has rests, plus SIGNED if its codes have signs
+(0, -1, 1, -2 .. are coded as 0, 1, 2, 3 ..)."""
+_BARE: Final = -15
+"""zlib's word for deflate without a header and a checksum."""
+_WORDS: Final = ((16, "H", "h"), (32, "I", "i"), (64, "Q", "q"))
+
+
+def zigzag(number: int) -> int:
+    """A number with a sign as one without."""
+    return 2 * number if number >= 0 else -2 * number - 1
+
+
+def choices(codes: Sequence[int]) -> list[tuple[int, int]]:
+    """(bits it takes, shape) of the ways to code a column that may be the best.
+
+    Rests are taken to cost as many bits as they are large, and one more: it is what Huffman's code
+    gives when each is half as frequent as the one before, and that the choice brings about.
+    """
+    count, width = len(codes), max(codes).bit_length()
+    ways = [(count * width, width)]
+    middle = sorted(codes)[count // 2].bit_length()
+    for low in range(max(0, middle - 3, width - REST_BITS), min(width, middle + 2)):
+        rests = sum([min(code >> low, RARE_BITS) for code in codes])
+        ways.append((count * (low + 1) + rests, low | RESTS))
+    return ways
+
+
+def _groups(shapes: Sequence[int], counts: Sequence[int]) -> list[tuple[int, list[int]]]:
+    """The columns of each shape; one of which nothing is kept is in none."""
+    found: dict[int, list[int]] = {}
+    for index, shape in enumerate(shapes):
+        if shape & ~SIGNED and counts[index]:
+            if shape in found:
+                found[shape].append(index)
+            else:
+                found[shape] = [index]
+    return sorted(found.items())
+
+
+def write(columns: Sequence[Sequence[int]], shapes: Sequence[int]) -> tuple[bytes, bytes]:
+    """(low bits, rests) of codes; those with a sign come as `zigzag` makes them."""
+    low: list[str] = []
+    rests = bytearray()
+    for shape, members in _groups(shapes, [len(codes) for codes in columns]):
+        width = shape & WIDTH
+        codes = [code for index in members for code in columns[index]]
+        if width:
+            low += [f"{code & (1 << width) - 1:0{width}b}" for code in codes]
+        if shape & RESTS:
+            rests += bytes(code >> width for code in codes)
+    text = "0" + "".join(reversed(low))
+    return int(text, 2).to_bytes((len(text) + 6) // 8, "little"), _huffman(bytes(rests))
+
+
+def _huffman(rests: bytes) -> bytes:
+    if not rests:
+        return b""
+    coder = zlib.compressobj(9, zlib.DEFLATED, _BARE, 9, zlib.Z_HUFFMAN_ONLY)
+    return coder.compress(rests) + coder.flush()
+
+
+def read(low: bytes, rests: bytes, counts: Sequence[int], shapes: Sequence[int]) -> list[list[int]]:
+    """The columns that `write` was given; those with a sign have it again."""
+    columns: list[list[int]] = [[]] * len(counts)
+    number = int.from_bytes(low, "little")
+    if rests:
+        rests = zlib.decompress(rests, _BARE)
+    at = 0
+    for shape, members in _groups(shapes, counts):
+        size = sum([counts[index] for index in members])
+        width = size * (shape & WIDTH)
+        mine = b""
+        if shape & RESTS:
+            mine = rests[at : at + size]
+            at += size
+        codes = _codes(number & (1 << width) - 1, mine, size, shape)
+        number >>= width
+        start = 0
+        for index in members:
+            stop = start + counts[index]
+            columns[index] = codes[start:stop]
+            start = stop
+    return columns
+
+
+def _codes(low: int, rests: bytes, size: int, shape: int) -> list[int]:
+    """Codes of one shape as a list."""
+    width = shape & WIDTH
+    need = width + REST_BITS if shape & RESTS else width
+    word, plain, with_sign = _WORDS[0 if need <= 16 else 1 if need <= 32 else 2]
+    if size <= FIELDS_MAX:
+        octets = _spread(low, rests, size, shape, word)
+    else:
+        data = low.to_bytes((size * width + 7) // 8, "little")
+        octets = b"".join(
+            _spread(
+                int.from_bytes(data[at * width // 8 : (at + FIELDS_MAX) * width // 8], "little"),
+                rests[at : at + FIELDS_MAX],
+                min(FIELDS_MAX, size - at),
+                shape,
+                word,
+            )
+            for at in range(0, size, FIELDS_MAX)
+        )
+    words = array(with_sign if shape & SIGNED else plain, octets)
+    if sys.byteorder == "big":
+        words.byteswap()
+    return words.tolist()
+
+
+def _spread(number: int, rests: bytes, size: int, shape: int, word: int) -> bytes:
+    """Codes as words of `word` bits, little-endian."""
+    width = shape & WIDTH
+    octets = size * word // 8
+    for mask, shift in _masks((size - 1).bit_length(), width, word):
+        low = number & mask
+        number = low | (number ^ low) << shift
+    if rests:
+        high = bytearray(octets)
+        high[:: word // 8] = rests
+        number |= int.from_bytes(high, "little") << width
+    if shape & SIGNED:
+        ones = number & _ones(size, word)
+        number = (number ^ ones) >> 1 ^ ((ones << word) - ones)
+    return number.to_bytes(octets, "little")
+
+
+@lru_cache(MASKS_CACHED_MAX)
+def _masks(levels: int, width: int, word: int) -> list[tuple[int, int]]:
+    """(mask, shift) of the steps that move 2 ** levels fields of `width` bits apart to `word`.
+
+    Each step halves blocks of neighbours and moves the upper halves to where they belong.
+    """
+    steps: list[tuple[int, int]] = []
+    for level in reversed(range(levels if width else 0)):
+        half = 1 << level
+        block = (1 << half * width) - 1
+        mask = sum(block << start * word for start in range(0, 1 << levels, 2 * half))
+        steps.append((mask, half * (word - width)))
+    return steps
+
+
+@lru_cache(MASKS_CACHED_MAX)
+def _ones(size: int, word: int) -> int:
+    """The lowest bit of every word."""
+    return sum(1 << at * word for at in range(size))
