@@ -1,17 +1,19 @@
-"""What a sender's padding hides: where sent video may be inflated, and what is certain.
+"""What a sender's padding hides, and what is certain of sent video all the same.
 
 Chromium tests the path with padding, old packets sent again over RTX, and counts it in packetsSent
-and bytesSent but not in retransmitted*: no counter tells it apart. Docs: decisions/0009.
+and bytesSent but not in retransmitted*: no counter tells it apart (docs/decisions/0009).
 """
 
 import bisect
-from collections.abc import Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from typing import Final
 
 from msgspec import Struct, field
 
 from roomtone.measure.snapshot import Row
 
+Chain = Sequence[tuple[int, Row]]
+"""A stream's rows with their times in ms, at least one."""
 HOLD_MS: Final = 10_000
 """Padding to win back the rate went on for up to 6 s after a loss in all calls recorded; it goes
 out on any stream of the connection that lost, whichever that was."""
@@ -24,64 +26,57 @@ BIT_RATE_MIN: Final = 140_000
 def may_hide(row: Row) -> bool:
     """Whether a stream's count of what was sent may hold padding.
 
-    So it may for video, unless the far end tells what it received: that says a sender of the other
-    family (Firefox, aiortc), which count no padding. A sender without a report yet may be any.
+    So it may for video, unless the report says what the far end received: so write Firefox and
+    aiortc, whose counts of what was sent are not needed then, and hold no RTX.
     """
     if row.kind not in ("videoOut", "shareOut"):
         return False
     return row.remote is None or row.remote.received is None
 
 
-class Losses(Struct):
-    """What the far end had reported lost of one stream, cumulative, and when each report came."""
-
-    at_ms: list[float] = field(default_factory=list)
-    lost: list[float] = field(default_factory=list)
-    begun: bool = False
-    sending_until_ms: float = 0.0
-
-    def quiet(self, start_ms: float, end_ms: float) -> bool:
-        """Whether nothing was lost from `HOLD_MS` before a span until a report after its end."""
-        after = bisect.bisect_left(self.at_ms, end_ms)
-        if after == len(self.at_ms):
-            if self.sending_until_ms > start_ms:
-                return False
-            after -= 1
-        before = bisect.bisect_right(self.at_ms, start_ms - HOLD_MS) - 1
-        if after <= before:
-            return True
-        known = self.lost[before] if before >= 0 else 0.0 if self.begun else self.lost[0]
-        return self.lost[after] == known
-
-
 class Quiet(Struct):
-    """Which spans are quiet for every outgoing stream of a connection."""
+    """When a connection's outgoing streams lose: spans in ascending order that do not overlap."""
 
-    losses: list[Losses]
-    known: dict[tuple[float, float], bool] = field(default_factory=dict)
+    lows_ms: list[float] = field(default_factory=list)
+    highs_ms: list[float] = field(default_factory=list)
 
     def __call__(self, start_ms: float, end_ms: float) -> bool:
-        """Whether a span is; streams share their spans, which are looked at once."""
-        span = (start_ms, end_ms)
-        if span not in self.known:
-            self.known[span] = all(one.quiet(start_ms, end_ms) for one in self.losses)
-        return self.known[span]
+        """Whether nothing was lost in a span, nor in `HOLD_MS` before it."""
+        first = bisect.bisect_right(self.highs_ms, start_ms)
+        return first == len(self.lows_ms) or self.lows_ms[first] >= end_ms
 
 
-def losses(chain: Sequence[tuple[int, Row]]) -> Losses:
-    """The far end's reports along one stream's chain; with none at first, the stream has begun."""
-    found = Losses(begun=bool(chain) and chain[0][1].remote is None)
-    packets = 0.0
+def quiet(chains: Iterable[Chain]) -> Quiet:
+    """What all outgoing streams of a connection tell together."""
+    found = Quiet()
+    for low_ms, high_ms in sorted(span for chain in chains for span in losing(chain)):
+        if found.lows_ms and low_ms <= found.highs_ms[-1]:
+            found.highs_ms[-1] = max(found.highs_ms[-1], high_ms)
+        else:
+            found.lows_ms.append(low_ms)
+            found.highs_ms.append(high_ms)
+    return found
+
+
+def losing(chain: Chain) -> Iterator[tuple[float, float]]:
+    """Spans in which one stream lost, as the far end reports it, each with `HOLD_MS` after it.
+
+    Between two reports it lost at any time. What was sent after the last report may have been lost.
+    A stream without a report at first begins there, with nothing lost.
+    """
+    known_ms, sending_ms, packets = float(chain[0][0]), 0, 0.0
+    lost = 0.0 if chain[0][1].remote is None else None
     for at_ms, row in chain:
         if row.packets != packets:
-            packets, found.sending_until_ms = row.packets, at_ms
+            packets, sending_ms = row.packets, at_ms
         if row.remote is None or row.remote.lost is None:
             continue
-        when = min(row.remote.at_ms, float(at_ms))
-        if not found.at_ms or when > found.at_ms[-1]:
-            found.at_ms.append(when)
-            found.lost.append(row.remote.lost)
-    return found
+        heard_ms = min(row.remote.at_ms, float(at_ms))
+        if lost is not None and row.remote.lost != lost:
+            yield known_ms, max(heard_ms, known_ms) + HOLD_MS
+        known_ms, lost = max(heard_ms, known_ms), row.remote.lost
+    if sending_ms > known_ms:
+        yield known_ms, sending_ms
 
 
 def certain(lost: float, expected: float, fewest: float) -> bool:

@@ -87,8 +87,7 @@ def add_connection(
     """
     own: dict[StreamKind, list[counters.Trip]] = {}
     found_chains = list(chains(name, shots, limit_ms))
-    sent_chains = [chain for key, chain in found_chains if key[1].endswith("Out")]
-    quiet = padding.Quiet([padding.losses(chain) for chain in sent_chains])
+    quiet = padding.quiet(chain for key, chain in found_chains if key[1].endswith("Out"))
     for key, chain in found_chains:
         lane = lanes.setdefault(key[1], Lane())
         lane.flows += [(key, flow) for flow in counters.flows(chain, limit_ms, quiet)]
