@@ -26,8 +26,8 @@ BIT_RATE_MIN: Final = 140_000
 def may_hide(row: Row) -> bool:
     """Whether a stream's count of what was sent may hold padding.
 
-    So it may for video, unless the report says what the far end received: so write Firefox and
-    aiortc, whose counts of what was sent are not needed then, and hold no RTX.
+    So it may for video, unless the far end's report says what was received: that marks Firefox and
+    aiortc, and their loss needs no count of what was sent.
     """
     if row.kind not in ("videoOut", "shareOut"):
         return False
