@@ -1,6 +1,7 @@
 """Blocks give back exactly what was put in, and refuse what is not a block."""
 
 import contextlib
+import zlib
 from typing import Any
 
 import pytest
@@ -115,3 +116,8 @@ def test_what_is_not_a_block_is_refused(octets: bytes) -> None:
         block.decode(octets, "m")
     with pytest.raises(block.Damaged):
         block.decode_header(octets, "m")
+
+
+def test_the_dictionary_of_heads_never_changes() -> None:
+    # blocks that were written with another one could not be read
+    assert (len(block._dictionary()), zlib.crc32(block._dictionary())) == (841, 4_216_978_377)
