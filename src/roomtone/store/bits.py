@@ -9,8 +9,10 @@ machine words, put the rests above them and give them their signs.
 import sys
 import zlib
 from array import array
-from collections.abc import Sequence
+from bisect import bisect_left
+from collections.abc import Iterable, Sequence
 from functools import lru_cache
+from itertools import accumulate
 from typing import Final
 
 REST_BITS: Final = 8
@@ -30,9 +32,9 @@ _BARE: Final = -15
 _WORDS: Final = ((16, "H", "h"), (32, "I", "i"), (64, "Q", "q"))
 
 
-def zigzag(number: int) -> int:
-    """A number with a sign as one without."""
-    return 2 * number if number >= 0 else -2 * number - 1
+def zigzag(numbers: Iterable[int]) -> list[int]:
+    """Numbers with a sign as ones without."""
+    return [2 * number if number >= 0 else -2 * number - 1 for number in numbers]
 
 
 def choices(codes: Sequence[int]) -> list[tuple[int, int]]:
@@ -41,11 +43,16 @@ def choices(codes: Sequence[int]) -> list[tuple[int, int]]:
     Rests are taken to cost as many bits as they are large, and one more: it is what Huffman's code
     gives when each is half as frequent as the one before, and that the choice brings about.
     """
-    count, width = len(codes), max(codes).bit_length()
+    ordered = sorted(codes)
+    count, width = len(codes), ordered[-1].bit_length()
     ways = [(count * width, width)]
-    middle = sorted(codes)[count // 2].bit_length()
+    sums = [0, *accumulate(ordered)]
+    middle = ordered[count // 2].bit_length()
     for low in range(max(0, middle - 3, width - REST_BITS), min(width, middle + 2)):
-        rests = sum([min(code >> low, RARE_BITS) for code in codes])
+        common = bisect_left(ordered, RARE_BITS << low)
+        # what cutting off the low bits takes from each is half of their range in the mean
+        rests = max(0, sums[common] - (common * ((1 << low) - 1) >> 1)) >> low
+        rests += RARE_BITS * (count - common)
         ways.append((count * (low + 1) + rests, low | RESTS))
     return ways
 
@@ -70,7 +77,8 @@ def write(columns: Sequence[Sequence[int]], shapes: Sequence[int]) -> tuple[byte
         width = shape & WIDTH
         codes = [code for index in members for code in columns[index]]
         if width:
-            low += [f"{code & (1 << width) - 1:0{width}b}" for code in codes]
+            mask, form = (1 << width) - 1, f"0{width}b"
+            low += [format(code & mask, form) for code in codes]
         if shape & RESTS:
             rests += bytes(code >> width for code in codes)
     text = "0" + "".join(reversed(low))

@@ -48,10 +48,10 @@ _WORDS: Final = (
     " cellular ethernet unknown TCP PCMU Version 11 (Build 26100) Version 15.6 (Build 24G84)"
 )
 _LIKELY_TEXTS: Final = (
-    ("", "", "2.417", "MEETING_CENTER", "45.6", "windows", "Version 10.0 (Build 19045)", "")
-    + ("Speakers", "wifi", "192.168.1.", "203.0.113.", "192.168.1.", "203.0.113.")
-    + ("Integrated Camera", "Headset Microphone", "Frankfurt, Germany", "", "")
-)
+    "", "", "2.417", "MEETING_CENTER", "45.6", "windows", "Version 10.0 (Build 19045)", "",
+    "Speakers", "wifi", "192.168.1.", "203.0.113.", "192.168.1.", "203.0.113.",
+    "Integrated Camera", "Headset Microphone", "Frankfurt, Germany", "", "",
+)  # fmt: skip
 _KEPT: Final = tuple(
     name
     for name in HEADER_FIELDS

@@ -10,9 +10,9 @@ so. Null has a bit in a bitmap. A column that fits none of this is kept as Messa
 import json
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import suppress
-from itertools import accumulate, pairwise, repeat
+from itertools import accumulate, repeat
 from math import copysign
-from operator import add, mul
+from operator import add, mul, sub
 from typing import Any, Final, NamedTuple
 
 import msgspec
@@ -107,11 +107,11 @@ def _ways(whole: list[int], beside: list[int]) -> Iterator[_Way]:
         yield _Way(cost, 0, shape, (least,), b"", plain)
     if not any(plain):
         return
-    steps = [bits.zigzag(after - before) for before, after in pairwise(whole)]
+    steps = bits.zigzag(map(sub, whole[1:], whole))
     for cost, shape in bits.choices(steps):
         yield _Way(cost, _STEPS, shape, (whole[0],), b"", steps)
     if beside:
-        signed = [bits.zigzag(mine - theirs) for mine, theirs in zip(whole, beside, strict=True)]
+        signed = bits.zigzag(map(sub, whole, beside))
         for cost, shape in bits.choices(signed):
             yield _Way(cost, _BESIDE, shape, (), b"", signed)
     others = [code for code in plain if code]
@@ -138,13 +138,13 @@ class Packer:
         self._masks: list[bytes] = []
         self._odd: list[bytes] = []
         self._columns: list[list[int]] = []
-        self._seen: dict[str, int] = {}
+        self._seen: dict[bytes, int] = {}
         self._last: tuple[tuple[int, int], list[int]] = (0, 0), []
         self._met: set[tuple[int, int]] = set()
 
     def add(self, values: Values) -> None:
         """Add a column that is not empty."""
-        name = repr(values)  # 1 and 1.0, 0.0 and -0.0 are equal, but not the same
+        name = pack(values)  # 1 and 1.0, 0.0 and -0.0 are equal, but not the same
         index = len(self._modes)
         distance = index - self._seen.get(name, index)
         self._seen[name] = index
@@ -155,7 +155,7 @@ class Packer:
         found = scaled(known) if known else None
         if found is None or max(found[2]) >> BITS_MAX:
             self._put(ODD, 0, [])
-            self._odd.append(pack(values))
+            self._odd.append(name)
             return
         kind, decimals, whole = found
         mode = kind | decimals << 2
