@@ -145,7 +145,8 @@ def _spread(number: int, rests: bytes, size: int, shape: int, word: int) -> byte
     """Codes as words of `word` bits, little-endian."""
     width = shape & WIDTH
     octets = size * word // 8
-    for mask, shift in _masks((size - 1).bit_length(), width, word):
+    levels = (size - 1).bit_length()
+    for mask, shift in _masks(levels, width, word):
         low = number & mask
         number = low | (number ^ low) << shift
     if rests:
@@ -153,7 +154,7 @@ def _spread(number: int, rests: bytes, size: int, shape: int, word: int) -> byte
         high[:: word // 8] = rests
         number |= int.from_bytes(high, "little") << width
     if shape & SIGNED:
-        ones = number & _ones(size, word)
+        ones = number & _ones(levels, word)
         number = (number ^ ones) >> 1 ^ ((ones << word) - ones)
     return number.to_bytes(octets, "little")
 
@@ -174,6 +175,6 @@ def _masks(levels: int, width: int, word: int) -> list[tuple[int, int]]:
 
 
 @lru_cache(MASKS_CACHED_MAX)
-def _ones(size: int, word: int) -> int:
-    """The lowest bit of every word."""
-    return sum(1 << at * word for at in range(size))
+def _ones(levels: int, word: int) -> int:
+    """The lowest bit of each of 2 ** levels words."""
+    return sum(1 << at * word for at in range(1 << levels))

@@ -218,7 +218,7 @@ def unpacked_columns(
             others = map(add, found, repeat(next(next_number)))
             whole = _with(others, flags[index], base)
         else:
-            whole = list(map(add, found, repeat(base))) if shapes[index] else [base] * counts[index]
+            whole = [*map(add, found, repeat(base))] if shapes[index] else [base] * counts[index]
         column = _numbers(mode, whole)
         columns.append(_with(column, nulls[index], None) if mode & _NULLS else column)
     return columns
@@ -255,14 +255,14 @@ def _flags(mask: bytes, count: int) -> str:
 
 def _with(others: Iterable[Any], flags: str, filler: Any) -> Any:
     """Values with the filler in the places of ones."""
-    values = iter(others)
-    return [filler if flag == "1" else next(values) for flag in flags]
+    other = iter(others).__next__
+    return [filler if flag == "1" else other() for flag in flags]
 
 
 def _numbers(mode: int, whole: list[int]) -> Values:
     kind, decimals = mode & 3, mode >> 2 & 7
     if kind == WHOLE:
-        return list(map(mul, whole, repeat(100)) if decimals else whole)
+        return list(map(mul, whole, repeat(100))) if decimals else [*whole]
     factor = 10**decimals
     if kind == MIXED:
         return [number / factor if number % factor else number // factor for number in whole]

@@ -21,7 +21,7 @@ from roomtone.store.sqlite_rows import (
     MEETING_COLUMNS,
     SUMMARY_FIELDS,
     TOKEN_COLUMNS,
-    block_of,
+    block_at,
     meeting_record,
     pieces_of,
     session_id,
@@ -46,8 +46,8 @@ _MEETINGS: Final = (
     " AND m.start_ms >= ?2 AND m.start_ms < ?3 ORDER BY m.start_ms DESC, m.id"
 )
 _SESSIONS: Final = (
-    "SELECT s.key, s.id, s.sealed, s.created_ms, s.join_ms, s.left_ms FROM session s"
-    " WHERE s.meeting = ? ORDER BY s.key LIMIT ? OFFSET ?"
+    "SELECT s.key, s.id, s.sealed, s.created_ms, s.join_ms, s.left_ms, s.block,"
+    " s.block_bytes FROM session s WHERE s.meeting = ? ORDER BY s.key LIMIT ? OFFSET ?"
 )
 _SUMMARIES: Final = (
     f"SELECT m.id, s.id, s.join_ms, s.left_ms, {', '.join(f's.{n}' for n in SUMMARY_FIELDS)}"
@@ -145,10 +145,10 @@ def sessions(
 def _served(
     db: apsw.Connection, rows: Any, meeting_id: str, deadline: float, *, headers: bool
 ) -> Iterator[MediaSession]:
-    for key, stored, sealed, created_ms, joined_ms, left_ms in rows:
+    for key, stored, sealed, created_ms, joined_ms, left_ms, at, size in rows:
         if time.monotonic() > deadline:
             watch(deadline)
-        data = block_of(db, key)
+        data = None if at is None else block_at(db, at, size)
         if sealed:
             assert data is not None, "a sealed session has a block"
             session = (block.decode_header if headers else block.decode)(data, meeting_id)

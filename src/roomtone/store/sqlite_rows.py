@@ -93,8 +93,11 @@ def pieces_of(db: apsw.Connection, key: int) -> list[tuple[int, bytes]]:
 def block_of(db: apsw.Connection, key: int) -> bytes | None:
     """The block of a session that is, or was, sealed."""
     at, size = _place_of(db, key)
-    if at is None:
-        return None
+    return None if at is None else block_at(db, at, size)
+
+
+def block_at(db: apsw.Connection, at: int, size: int) -> bytes:
+    """The block of `size` bytes that begins at a place."""
     first, start = divmod(at, ROW_BYTES)
     rows = db.execute(
         "SELECT data FROM block WHERE id BETWEEN ? AND ? ORDER BY id",
