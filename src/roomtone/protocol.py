@@ -3,8 +3,10 @@
 import asyncio
 from http import HTTPStatus
 from typing import Any, Final, cast
+from weakref import WeakKeyDictionary
 
 from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
+from uvicorn.server import ServerState
 
 from roomtone.api.wire import error_response, new_tracking_id
 
@@ -13,8 +15,8 @@ HEAD_BYTES_MAX: Final = 65_536
 REQUEST_S_MAX: Final = 120.0
 """From a connection's or a request's first byte to its last."""
 
-
-CONTINUE: Final = b"HTTP/1.1 100"
+_outboxes: WeakKeyDictionary[ServerState, "Outbox"] = WeakKeyDictionary()
+"""One for each running server: its connections share a turn of the loop."""
 
 
 class BoundedHttp(HttpToolsProtocol):
@@ -27,6 +29,10 @@ class BoundedHttp(HttpToolsProtocol):
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
         """A connection that says nothing ends as one that never finishes its request."""
         super().connection_made(transport)
+        outbox = _outboxes.get(self.server_state)
+        if outbox is None:
+            outbox = _outboxes[self.server_state] = Outbox(self.loop)
+        self.transport = cast("asyncio.Transport", Outgoing(transport, outbox))
         self._late = self.loop.call_later(REQUEST_S_MAX, self._refuse_late)
 
     def connection_lost(self, exc: Exception | None) -> None:
@@ -47,8 +53,6 @@ class BoundedHttp(HttpToolsProtocol):
         """The application is asked now; the body's bound is its."""
         self._in_body = True
         super().on_headers_complete()
-        if self.scope["method"] != "HEAD":  # whose answer has no body to wait for
-            self.cycle.transport = cast("asyncio.Transport", AnswerTransport(self.transport))
 
     def on_message_complete(self) -> None:
         """The request is whole."""
@@ -82,34 +86,54 @@ class BoundedHttp(HttpToolsProtocol):
         """A client that offers HTTP/2 or WebSocket is answered in HTTP/1.1: nothing to log."""
 
 
-class AnswerTransport:
-    """What one answer is written to: its head waits for the first part of its body.
+class Outbox:
+    """What one turn of the event loop has to send leaves together at the turn's end.
 
-    uvloop sends what it is given at once. Head and body apart are two calls of the system, and
-    wake the reader twice: a sixth of the CPU time of an answer that is at hand.
+    To send wakes the reader, and that costs more than the rest of an answer that is at hand: a
+    reader that was woken by the first answer of a turn is still awake for the others.
     """
 
-    __slots__ = ("_head", "_started", "_transport")
+    def __init__(self, loop: asyncio.AbstractEventLoop) -> None:
+        self._loop = loop
+        self._waiting: list[Outgoing] = []
 
-    def __init__(self, transport: asyncio.Transport) -> None:
+    def add(self, outgoing: "Outgoing") -> None:
+        """Flush it when this turn's handlers have run."""
+        if not self._waiting:
+            self._loop.call_soon(self._flush)
+        self._waiting.append(outgoing)
+
+    def _flush(self) -> None:
+        waiting, self._waiting = self._waiting, []
+        for outgoing in waiting:
+            outgoing.flush()
+
+
+class Outgoing:
+    """A connection's transport as uvicorn writes to it: head and body leave in one call."""
+
+    __slots__ = ("_outbox", "_parts", "_transport")
+
+    def __init__(self, transport: asyncio.Transport, outbox: Outbox) -> None:
         self._transport = transport
-        self._head = b""
-        self._started = False
+        self._outbox = outbox
+        self._parts: list[bytes] = []
 
     def write(self, data: bytes) -> None:
-        """The first call brings the head (uvicorn writes it whole), the next the body's begin."""
-        if self._head:
-            head, self._head = self._head, b""
-            self._transport.writelines((head, data))
-        elif self._started or data.startswith(CONTINUE):
-            self._transport.write(data)
-        else:
-            self._head, self._started = data, True
+        """Send it at the turn's end."""
+        if not self._parts:
+            self._outbox.add(self)
+        self._parts.append(data)
+
+    def flush(self) -> None:
+        """Send what waits."""
+        parts, self._parts = self._parts, []
+        if parts and not self._transport.is_closing():
+            self._transport.writelines(parts)
 
     def close(self) -> None:
         """Close the connection after what was written."""
-        if self._head:
-            self.write(b"")
+        self.flush()
         self._transport.close()
 
     def is_closing(self) -> bool:
