@@ -1,5 +1,6 @@
 """GET /v1/meeting/qualities: pages, ETags, encodings, Webex's limits, every status it gives."""
 
+import asyncio
 import gzip
 from collections.abc import Callable
 from typing import Any
@@ -8,6 +9,7 @@ import pytest
 import zstandard
 
 from roomtone.errors import Unavailable
+from roomtone.services import ThisTurn
 from tests.api.test_bad_input import assert_error
 from tests.conftest import Api, session, stream
 
@@ -287,3 +289,29 @@ def test_the_link_keeps_the_scheme_that_a_trusted_proxy_was_asked_with(
     headers = {"X-Forwarded-Proto": "https"}
     link = api.get(f"{QUALITIES}?meetingId=m1&max=1", headers=headers).headers["link"]
     assert link.startswith(f"<{scheme}://testserver/")
+
+
+def test_a_look_up_serves_one_turn_of_the_loop_and_no_further() -> None:
+    asked: list[int] = []
+
+    def look_up() -> int:
+        asked.append(1)
+        return len(asked)
+
+    async def turns() -> list[int]:
+        this_turn = ThisTurn()
+        seen = [this_turn.get("token", look_up), this_turn.get("token", look_up)]
+        await asyncio.sleep(0)
+        return [*seen, this_turn.get("token", look_up)]
+
+    assert asyncio.run(turns()) == [1, 1, 2]
+
+
+def test_a_look_up_that_fails_is_made_again() -> None:
+    async def ask() -> None:
+        this_turn = ThisTurn()
+        for _ in range(2):
+            with pytest.raises(Unavailable):
+                this_turn.get("token", failing(Unavailable("The disk is gone.")))
+
+    asyncio.run(ask())

@@ -45,7 +45,10 @@ async def get_qualities(request: Request) -> Ready:
     offset = number_parameter(query, "offset", 0, least=0)
     limit = min(number_parameter(query, "max", MAX_DEFAULT, least=1), ITEMS_MAX)
     principal.require_meeting(meeting_id)
-    version = services.store.version(principal.org, meeting_id)
+    version = services.this_turn.get(
+        (principal.org, meeting_id),
+        lambda: services.store.version(principal.org, meeting_id),
+    )
     if not version:
         raise NotFound("No such meeting.")
     if services.settings.webex_limits:

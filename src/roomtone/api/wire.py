@@ -97,7 +97,9 @@ def principal_of(request: Request, *any_scope: str) -> Principal:
     """Who asks; Unauthorized without a valid token, Forbidden without one of the scopes."""
     services = services_of(request)
     header = header_of(request, b"authorization")
-    principal = authenticate(services.store, header, services.now_ms())
+    principal = services.this_turn.get(
+        header, lambda: authenticate(services.store, header, services.now_ms())
+    )
     if any_scope:
         principal.require(*any_scope)
     return principal
