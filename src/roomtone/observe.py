@@ -114,17 +114,11 @@ class Observed:
             self._metrics.refused.labels(str(status)).inc()
         self._metrics.request_seconds.observe(seconds)
         if access_log.isEnabledFor(logging.INFO):
+            # JSON by hand: no value in it comes from outside, and an encoder takes twice as long.
             self._access.add(
-                {
-                    "time": round(time.time(), 3),
-                    "level": "info",
-                    "event": "request",
-                    "method": method,
-                    "route": route,
-                    "status": status,
-                    "ms": round(seconds * 1000, 2),
-                    "trackingId": tracking_id,
-                }
+                f'{{"time":{time.time():.3f},"level":"info","event":"request","method":"{method}",'
+                f'"route":"{route}","status":{status},"ms":{seconds * 1000:.2f},'
+                f'"trackingId":"{tracking_id}"}}'
             )
 
 
@@ -157,11 +151,11 @@ class AccessLines:
     def __init__(self) -> None:
         self._lines: list[str] = []
 
-    def add(self, line: dict[str, Any]) -> None:
+    def add(self, line: str) -> None:
         """Keep a line; it is written within ACCESS_LOG_DELAY_S. Called in the event loop."""
         if not self._lines:
             asyncio.get_running_loop().call_later(ACCESS_LOG_DELAY_S, self.flush)
-        self._lines.append(msgspec.json.encode(line).decode())
+        self._lines.append(line)
         if len(self._lines) >= ACCESS_LINES_MAX:
             self.flush()
 
