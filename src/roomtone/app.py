@@ -31,7 +31,7 @@ from roomtone.web import pages
 from roomtone.writer import Writer
 
 UPKEEP_EVERY_S: Final = 2.0
-SEAL_STEP_SESSIONS: Final = 50
+SEAL_STEP_SESSIONS: Final = 10  # some 3 ms each, in which posts wait
 PURGE_STEP_MEETINGS: Final = 20
 CORS_MAX_AGE_S: Final = 3_600
 LISTEN_BACKLOG: Final = 2_048
