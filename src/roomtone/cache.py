@@ -11,6 +11,7 @@ COMPRESS_BYTES_MIN: Final = 1_024
 GZIP_LEVEL: Final = 6
 ZSTD_LEVEL: Final = 6
 CALLS_MAX: Final = 10_000
+TAG_DIGITS: Final = 32
 
 RawHeaders = list[tuple[bytes, bytes]]
 
@@ -35,7 +36,7 @@ class Answer:
     def __init__(self, body: bytes, *, more: bool) -> None:
         self.body = body
         self.more = more
-        self.tag = hashlib.blake2b(body, digest_size=16).hexdigest()
+        self.tag = hashlib.sha256(body).hexdigest()[:TAG_DIGITS]
         self._encoded: dict[str, bytes] = {"": body}
         self._heads: dict[str, tuple[RawHeaders, RawHeaders]] = {}
 
