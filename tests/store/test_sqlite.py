@@ -287,20 +287,40 @@ def test_an_e_mail_that_was_corrected_is_erased_from_the_pieces_before(
     assert read_one(sqlite).webexUserEmail == "right@example.com"
 
 
-def test_an_erasure_that_readers_hold_up_is_finished_by_the_next_commit(
+def test_an_erasure_that_readers_hold_up_costs_posts_nothing_and_is_finished_by_upkeep(
     sqlite: Store, folder: Path
 ) -> None:
     put(sqlite, piece(0, **person(1)))
-    writer(sqlite).set_busy_timeout(1)
     reader = apsw.Connection(str(engine(sqlite).path))
     reader.execute("BEGIN; SELECT * FROM live").fetchall()
     with sqlite.transaction():
         assert sqlite.erase("acme", person(1)["webexUserEmail"]) == 1
+    statements: list[str] = []
+    writer(sqlite).trace_v2(apsw.SQLITE_TRACE_STMT, lambda event: statements.append(event["sql"]))
+    put(sqlite, piece(1))
+    seal(sqlite, now=1)
+    assert any("COMMIT" in sql for sql in statements)
+    assert not any("VACUUM" in sql for sql in statements), "each rewrites the file into the log"
     assert any("traces" in text for text in sqlite.check())
     reader.close()
-    put(sqlite, piece(1))
+    seal(sqlite, now=2)
     assert b"eeblebrox" not in all_bytes(folder)
     assert sqlite.check() == []
+
+
+def test_an_erasure_that_was_cut_off_before_the_files_were_rewritten_is_finished_by_upkeep(
+    sqlite: Store, folder: Path, reopen: Reopen, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    put(sqlite, piece(0, **person(1)))
+    with monkeypatch.context() as cut:
+        cut.setattr(sqlite_care, "scrub", lambda db: None)
+        with sqlite.transaction():
+            assert sqlite.erase("acme", person(1)["webexUserEmail"]) == 1
+    assert b"eeblebrox" in all_bytes(folder)
+    again = reopen()
+    seal(again, now=1)
+    assert b"eeblebrox" not in all_bytes(folder)
+    assert again.check() == []
 
 
 def test_a_backup_opens_and_holds_the_same(sqlite: Store, tmp_path: Path) -> None:

@@ -9,7 +9,7 @@ import apsw
 
 from roomtone.errors import Conflict
 from roomtone.store import block
-from roomtone.store.sqlite_files import connect, fetch
+from roomtone.store.sqlite_files import BUSY_MS_MAX, MEDIUM_ERRORS, connect, fetch
 from roomtone.store.sqlite_rows import ROW_BYTES, block_of, write_block
 
 PAGES_PER_STEP: Final = 256
@@ -89,17 +89,28 @@ def _rewrite_blocks(db: apsw.Connection) -> None:
     db.execute("DELETE FROM block WHERE id < ?", (first,))
 
 
-def scrub(db: apsw.Connection) -> bool:
-    """Rewrite the file so that nothing erased is left in it; False when others were in the way."""
+def scrub(db: apsw.Connection) -> None:
+    """Rewrite the file so that nothing erased is left in it; what is in the way leaves a chore.
+
+    The rewriting and the emptying of the log are two chores: a long read stops only the second,
+    and to rewrite the file again for every attempt would fill the disk.
+    """
     try:
-        db.execute("VACUUM")
+        if _has_chore(db, "scrub"):
+            db.execute("VACUUM")
+            db.execute("UPDATE OR REPLACE chore SET name = 'truncate'")
+        db.set_busy_timeout(0)  # all posts wait for this
         truncated = db.wal_checkpoint(mode=apsw.SQLITE_CHECKPOINT_TRUNCATE)
-        if truncated[0] != 0:
-            return False
-        db.execute("DELETE FROM chore WHERE name = 'scrub'")
-    except (apsw.BusyError, apsw.LockedError, apsw.FullError, apsw.IOError):
-        return False
-    return True
+        if truncated[0] == 0:
+            db.execute("DELETE FROM chore WHERE name = 'truncate'")
+    except MEDIUM_ERRORS:
+        return
+    finally:
+        db.set_busy_timeout(BUSY_MS_MAX)
+
+
+def _has_chore(db: apsw.Connection, name: str) -> bool:
+    return bool(fetch(db, "SELECT 1 FROM chore WHERE name = ?", name))
 
 
 def check(db: apsw.Connection) -> list[str]:
@@ -113,8 +124,8 @@ def _wrong_in_file(db: apsw.Connection) -> Iterator[str]:
             yield f"file: {text}"
     for table, row, parent, _ in db.execute("PRAGMA foreign_key_check"):
         yield f"{table} row {row} points to no row of {parent}"
-    if db.execute("SELECT 1 FROM chore WHERE name = 'scrub'").fetchone():
-        yield "traces of erased data may be left in the files; the next writing removes them"
+    if db.execute("SELECT 1 FROM chore").fetchone():
+        yield "traces of erased data may be left in the files; a server that runs removes them"
 
 
 def _wrong_in_sessions(db: apsw.Connection) -> Iterator[str]:
