@@ -29,7 +29,10 @@ SIGNED: Final = 128
 (0, -1, 1, -2 .. are coded as 0, 1, 2, 3 ..)."""
 _BARE: Final = -15
 """zlib's word for deflate without a header and a checksum."""
-_WORDS: Final = ((16, "H", "h"), (32, "I", "i"), (64, "Q", "q"))
+_WORDS: Final = ((8, "B", "b"), (16, "H", "h"), (32, "I", "i"), (64, "Q", "q"))
+_BYTE: Final = 8
+_FEWER: Final = [bytes(range(1 << bits)) for bits in range(_BYTE + 1)]
+_DIGITS: Final = bytes.maketrans(b"01", b"\x00\x01")
 
 
 def zigzag(numbers: Iterable[int]) -> list[int]:
@@ -92,35 +95,53 @@ def _huffman(rests: bytes) -> bytes:
     return coder.compress(rests) + coder.flush()
 
 
-def read(low: bytes, rests: bytes, counts: Sequence[int], shapes: Sequence[int]) -> list[list[int]]:
-    """The columns that `write` was given; those with a sign have it again."""
-    columns: list[list[int]] = [[]] * len(counts)
+def read(
+    low: bytes, rests: bytes, counts: Sequence[int], shapes: Sequence[int], bases: Sequence[int]
+) -> list[list[int]]:
+    """The columns that `write` was given, plus their bases; those with a sign have it again.
+
+    A column of codes with a sign has no base: 0.
+    """
+    columns = [
+        [] if shape & ~SIGNED else [base] * count
+        for count, shape, base in zip(counts, shapes, bases, strict=True)
+    ]
     number = int.from_bytes(low, "little")
     if rests:
         rests = zlib.decompress(rests, _BARE)
     at = 0
     for shape, members in _groups(shapes, counts):
-        size = sum([counts[index] for index in members])
+        sizes = [counts[index] for index in members]
+        size = sum(sizes)
         width = size * (shape & WIDTH)
         mine = b""
         if shape & RESTS:
             mine = rests[at : at + size]
             at += size
-        codes = _codes(number & (1 << width) - 1, mine, size, shape)
+        added = [] if shape & SIGNED else [(bases[index], counts[index]) for index in members]
+        codes = _codes(number & (1 << width) - 1, mine, size, shape, added)
         number >>= width
         start = 0
-        for index in members:
-            stop = start + counts[index]
+        for index, count in zip(members, sizes, strict=True):
+            stop = start + count
             columns[index] = codes[start:stop]
             start = stop
     return columns
 
 
-def _codes(low: int, rests: bytes, size: int, shape: int) -> list[int]:
-    """Codes of one shape as a list."""
+def _codes(
+    low: int, rests: bytes, size: int, shape: int, bases: list[tuple[int, int]]
+) -> list[int]:
+    """Codes of one shape as a list, plus (base, how often) each."""
     width = shape & WIDTH
-    need = width + REST_BITS if shape & RESTS else width
-    word, plain, with_sign = _WORDS[0 if need <= 16 else 1 if need <= 32 else 2]
+    need = width + REST_BITS if rests else width
+    if width < _BYTE < need and not rests.translate(None, _FEWER[_BYTE - width]):
+        need = _BYTE  # no rest has so many bits that its code would not fit
+    if bases and (most := max(bases)[0]):
+        need = max(need, most.bit_length()) + 1
+    else:
+        bases = []
+    word, plain, with_sign = _WORDS[max(0, (need - 1).bit_length() - 3)]
     if size <= FIELDS_MAX:
         octets = _spread(low, rests, size, shape, word)
     else:
@@ -135,6 +156,11 @@ def _codes(low: int, rests: bytes, size: int, shape: int) -> list[int]:
             )
             for at in range(0, size, FIELDS_MAX)
         )
+    if bases:
+        length = word // 8
+        added = b"".join([base.to_bytes(length, "little") * count for base, count in bases])
+        total = int.from_bytes(octets, "little") + int.from_bytes(added, "little")
+        octets = total.to_bytes(len(octets), "little")
     words = array(with_sign if shape & SIGNED else plain, octets)
     if sys.byteorder == "big":
         words.byteswap()
@@ -146,17 +172,28 @@ def _spread(number: int, rests: bytes, size: int, shape: int, word: int) -> byte
     width = shape & WIDTH
     octets = size * word // 8
     levels = (size - 1).bit_length()
-    for mask, shift in _masks(levels, width, word):
-        low = number & mask
-        number = low | (number ^ low) << shift
+    if width == 1:
+        text = bin(number | 1 << size)[:2:-1]
+        number = int.from_bytes(_wide(text.encode().translate(_DIGITS), word), "little")
+    else:
+        for mask, shift in _masks(levels, width, word):
+            low = number & mask
+            number = low | (number ^ low) << shift
     if rests:
-        high = bytearray(octets)
-        high[:: word // 8] = rests
-        number |= int.from_bytes(high, "little") << width
+        number |= int.from_bytes(_wide(rests, word), "little") << width
     if shape & SIGNED:
         ones = number & _ones(levels, word)
         number = (number ^ ones) >> 1 ^ ((ones << word) - ones)
     return number.to_bytes(octets, "little")
+
+
+def _wide(octets: bytes, word: int) -> bytes | bytearray:
+    """Each byte as a word."""
+    if word == _BYTE:
+        return octets
+    words = bytearray(len(octets) * word // 8)
+    words[:: word // 8] = octets
+    return words
 
 
 @lru_cache(MASKS_CACHED_MAX)

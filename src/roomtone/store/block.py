@@ -213,6 +213,7 @@ _WRONG: Final = (
     msgspec.DecodeError,
     ValueError,
     TypeError,
+    OverflowError,
     IndexError,
     EOFError,
     StopIteration,
@@ -245,13 +246,15 @@ def _decode(data: bytes, meeting_id: str) -> MediaSession:
     kinds, resources, parameters = head[-3:]
     at_low = _HEAD_BYTES + int.from_bytes(data[1:5], "little")
     at_rests = at_low + int.from_bytes(data[5:9], "little")
-    streams = _all_lengths(list(chain.from_iterable(kinds)), 3, len(COLUMNS))
+    entries = list(chain.from_iterable(kinds))
+    streams = _all_lengths(entries, 3, len(COLUMNS))
     extras = _all_lengths(resources, 2, len(RESOURCE_COLUMNS))
     lengths = [n for n in chain(*zip(*streams, strict=True), *zip(*extras, strict=True)) if n]
     low, rests = data[at_low:at_rests], data[at_rests:]
-    found = iter(unpacked_columns(lengths, parameters, low, rests))
-    columns = _deal(found, streams, len(COLUMNS))
-    others = _deal(found, extras, len(RESOURCE_COLUMNS))
+    found = unpacked_columns(lengths, parameters, low, rests)
+    mine = sum(1 for n in chain.from_iterable(streams) if n)
+    columns = _deal(found[:mine], streams, len(COLUMNS))
+    others = _deal(found[mine:], extras, len(RESOURCE_COLUMNS))
     base = head[-6]
     next_columns = iter(columns)
     for kind, entries in zip(STREAM_KINDS, kinds, strict=True):
@@ -269,20 +272,25 @@ def _all_lengths(heads: list[list[Any]], field: int, columns: int) -> list[list[
     return [[n] * columns if type(n) is int else n for n in lengths]
 
 
-def _deal(found: Iterator[Values], lengths: list[list[int]], columns: int) -> list[list[Values]]:
+def _deal(found: list[Values], lengths: list[list[int]], columns: int) -> list[list[Values]]:
     """Columns that come column by column, dealt to their entries."""
+    count = len(lengths)
+    if len(found) == count * columns:
+        return [found[entry::count] for entry in range(count)]
+    following = iter(found)
     dealt: list[list[Values]] = [[] for _ in lengths]
     for column in range(columns):
         for mine, numbers in zip(dealt, lengths, strict=True):
-            mine.append(next(found) if numbers[column] else [])
+            mine.append(next(following) if numbers[column] else [])
     return dealt
 
 
 def _stream(head: list[Any], columns: list[Values], base: int) -> Stream:
-    interval, codec, transport, _, start, end = head
+    interval, codec, transport, lengths, start, end = head
     loss, latency, height, rate, bits, jitter = columns
     begin = base + start
-    length = int(max(map(len, columns)) * period_ms(interval))
+    samples = lengths if type(lengths) is int else max(lengths)
+    length = int(samples * period_ms(interval))
     return Stream(
         samplingInterval=interval,
         startTime=time_text(begin),

@@ -10,9 +10,9 @@ so. Null has a bit in a bitmap. A column that fits none of this is kept as Messa
 import json
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import suppress
-from itertools import accumulate, repeat
+from itertools import accumulate
 from math import copysign
-from operator import add, mul, sub
+from operator import add, itemgetter, sub
 from typing import Any, Final, NamedTuple
 
 import msgspec
@@ -33,7 +33,11 @@ _HUNDREDS: Final = 5
 _SAME: Final = ODD | 4
 _STEPS, _NULLS, _FLAGS = 32, 64, 128
 _BESIDE: Final = _STEPS | _FLAGS
-_TABLES: Final = [[value / 10**decimals for value in range(TABLE_SIZE)] for decimals in range(3)]
+_KIND: Final = 31
+_TABLES: Final[dict[int, Sequence[int | float]]] = {
+    DECIMAL | decimals << 2: [value / 10**decimals for value in range(TABLE_SIZE)]
+    for decimals in range(3)
+} | {WHOLE | _HUNDREDS << 2: [*range(0, 100 * TABLE_SIZE, 100)]}
 
 _encode = msgspec.msgpack.Encoder().encode
 _decode = msgspec.msgpack.Decoder().decode
@@ -109,7 +113,7 @@ def _ways(whole: list[int], beside: list[int]) -> Iterator[_Way]:
         return
     steps = bits.zigzag(map(sub, whole[1:], whole))
     for cost, shape in bits.choices(steps):
-        yield _Way(cost, _STEPS, shape, (whole[0],), b"", steps)
+        yield _Way(cost, _STEPS, shape, (), b"", steps)
     if beside:
         signed = bits.zigzag(map(sub, whole, beside))
         for cost, shape in bits.choices(signed):
@@ -141,6 +145,7 @@ class Packer:
         self._seen: dict[bytes, int] = {}
         self._last: tuple[tuple[int, int], list[int]] = (0, 0), []
         self._met: set[tuple[int, int]] = set()
+        self._end = 0
 
     def add(self, values: Values) -> None:
         """Add a column that is not empty."""
@@ -153,7 +158,7 @@ class Packer:
             return
         known = [value for value in values if value is not None]
         found = scaled(known) if known else None
-        if found is None or max(found[2]) >> BITS_MAX:
+        if found is None or max(found[2]) >> BITS_MAX or min(found[2]) < 0:
             self._put(ODD, 0, [])
             self._odd.append(name)
             return
@@ -168,6 +173,9 @@ class Packer:
         self._last = (kind, decimals), whole
         best = min(_ways(whole, beside), key=self._cost)
         self._met.add((best.flags, best.shape))
+        if best.flags == _STEPS:
+            self._numbers.append(whole[0] - self._end)
+            self._end = whole[-1]
         self._numbers += best.numbers
         if best.flags == _FLAGS:
             self._masks.append(best.mask)
@@ -191,82 +199,104 @@ class Packer:
         return [*texts, self._numbers, self._masks, self._odd], *bits.write(self._columns, shapes)
 
 
+class _Plan:
+    """What has to be known of the columns before their codes can be read; all by column."""
+
+    def __init__(self, lengths: Sequence[int], modes: bytes, shapes: bytes) -> None:
+        self.counts = [*lengths]
+        """How many codes there are."""
+        self.shapes = bytearray(shapes)
+        self.bases = [0] * len(modes)
+        """What is to be added to each code."""
+        self.firsts: dict[int, int] = {}
+        self.nulls: dict[int, str] = {}
+        self.flags: dict[int, str] = {}
+
+
+def _planned(lengths: Sequence[int], modes: bytes, shapes: bytes, parameters: list[Any]) -> _Plan:
+    plan = _Plan(lengths, modes, shapes)
+    counts, kinds, bases = plan.counts, plan.shapes, plan.bases
+    number, mask = iter(parameters[0]).__next__, iter(parameters[1]).__next__
+    for index, mode in enumerate(modes):
+        if mode & 3 == ODD:
+            counts[index] = 0
+            continue
+        if mode & _NULLS:
+            plan.nulls[index] = text = _flags(mask(), counts[index])
+            counts[index] -= text.count("1")
+        if not mode & _BESIDE:
+            bases[index] = number()
+        elif mode & _BESIDE == _STEPS:
+            plan.firsts[index] = number()
+            kinds[index] |= bits.SIGNED
+            counts[index] -= 1
+        elif mode & _BESIDE == _BESIDE:
+            kinds[index] |= bits.SIGNED
+        else:
+            plan.flags[index] = text = _flags(mask(), counts[index])
+            counts[index] -= text.count("1")
+            plan.firsts[index], bases[index] = number(), number()
+    return plan
+
+
 def unpacked_columns(
     lengths: Sequence[int], parameters: list[Any], low: bytes, rests: bytes
 ) -> list[Values]:
     """The columns in the order in which they were added; lengths count nulls too."""
-    modes, shapes, numbers, masks, odd = parameters
-    next_number, next_mask, next_odd = iter(numbers), iter(masks), iter(odd)
-    nulls, flags, counts, kinds = _counted(lengths, modes, shapes, next_mask)
-    codes = bits.read(low, rests, counts, kinds)
+    modes, shapes, *others, odd = parameters
+    plan = _planned(lengths, modes, shapes, others)
+    codes = bits.read(low, rests, plan.counts, plan.shapes, plan.bases)
+    next_odd = iter(odd)
     columns: list[Values] = []
-    whole: list[int] = []
+    whole: list[Any] = []
+    end = 0
     for index, mode in enumerate(modes):
         if mode & 3 == ODD:
             columns.append(
                 unpack(next(next_odd)) if mode == ODD else columns[index - shapes[index]].copy()
             )
             continue
-        found: Iterable[int] = codes[index] or repeat(0, counts[index])
-        way = mode & _BESIDE
-        base = 0 if way == _BESIDE else next(next_number)
-        if way == _BESIDE:
-            whole = list(map(add, found, whole))
-        elif way == _STEPS:
-            whole = list(accumulate(found, initial=base))
+        way, kind = mode & _BESIDE, mode & _KIND
+        whole, before = codes[index], whole
+        if way == _STEPS:
+            whole = [*accumulate(whole, initial=end + plan.firsts[index])]
+            end = whole[-1]
+        elif way == _BESIDE:
+            whole = [*map(add, whole, before)]
         elif way == _FLAGS:
-            others = map(add, found, repeat(next(next_number)))
-            whole = _with(others, flags[index], base)
-        else:
-            whole = [*map(add, found, repeat(base))] if shapes[index] else [base] * counts[index]
-        column = _numbers(mode, whole)
-        columns.append(_with(column, nulls[index], None) if mode & _NULLS else column)
+            whole = _flagged(whole, plan.flags[index], plan.firsts[index])
+        column: list[Any] = _converted(kind, whole) if kind else whole
+        columns.append(_with(column, plan.nulls[index], None) if mode & _NULLS else column)
     return columns
 
 
-def _counted(
-    lengths: Sequence[int], modes: bytes, shapes: bytes, next_mask: Iterator[bytes]
-) -> tuple[dict[int, str], dict[int, str], list[int], bytearray]:
-    """(where nulls are, where flags are, how many codes there are, their shapes) by column."""
-    nulls: dict[int, str] = {}
-    flags: dict[int, str] = {}
-    counts = list(lengths)
-    kinds = bytearray(shapes)
-    for index, mode in enumerate(modes):
-        if mode & 3 == ODD:
-            counts[index] = 0
-            continue
-        if mode & _NULLS:
-            nulls[index] = mask = _flags(next(next_mask), counts[index])
-            counts[index] -= mask.count("1")
-        if mode & _STEPS:
-            kinds[index] |= bits.SIGNED
-            if not mode & _FLAGS:
-                counts[index] -= 1
-        elif mode & _FLAGS:
-            flags[index] = mask = _flags(next(next_mask), counts[index])
-            counts[index] -= mask.count("1")
-    return nulls, flags, counts, kinds
+def _flagged(others: list[int], flags: str, least: int) -> list[Any]:
+    second = others[0]
+    if others.count(second) == len(others):
+        return [least if flag == "1" else second for flag in flags]
+    return _with(others, flags, least)
 
 
 def _flags(mask: bytes, count: int) -> str:
     return bin(int.from_bytes(mask, "little") | 1 << count)[:2:-1]
 
 
-def _with(others: Iterable[Any], flags: str, filler: Any) -> Any:
+def _with(others: Iterable[Any], flags: str, filler: Any) -> list[Any]:
     """Values with the filler in the places of ones."""
     other = iter(others).__next__
     return [filler if flag == "1" else other() for flag in flags]
 
 
-def _numbers(mode: int, whole: list[int]) -> Values:
-    kind, decimals = mode & 3, mode >> 2 & 7
-    if kind == WHOLE:
-        return list(map(mul, whole, repeat(100))) if decimals else [*whole]
-    factor = 10**decimals
-    if kind == MIXED:
-        return [number / factor if number % factor else number // factor for number in whole]
-    if decimals < len(_TABLES):
+def _converted(kind: int, whole: list[Any]) -> list[Any]:
+    """Whole numbers as what they stand for, by a mode's bits for it."""
+    table = _TABLES.get(kind)
+    if table is not None and len(whole) > 1:
         with suppress(IndexError):
-            return list(map(_TABLES[decimals].__getitem__, whole))
+            return [*itemgetter(*whole)(table)]  # half of what a look-up for each takes
+    decimals = kind >> 2
+    if kind & 3 == WHOLE:
+        return [number * 100 for number in whole] if decimals else whole
+    factor = 10**decimals
+    if kind & 3 == MIXED:
+        return [number / factor if number % factor else number // factor for number in whole]
     return [number / factor for number in whole]
