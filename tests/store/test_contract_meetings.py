@@ -8,7 +8,7 @@ from msgspec import UNSET, structs
 
 from roomtone.errors import Gone, TimedOut
 from roomtone.model import Meeting, MeetingState, iso_s
-from roomtone.store import Counts, MeetingQuery, Store, Token
+from roomtone.store import TOKEN_KEPT_MS, Counts, MeetingQuery, Store, Token
 from tests.store.support import (
     M1,
     M2,
@@ -322,6 +322,26 @@ def test_tokens_are_found_by_hash_and_listed_by_age(store: Store) -> None:
     with store.transaction():
         store.put_token(renamed)
     assert store.tokens("acme") == [two, renamed]
+
+
+def test_collectors_tokens_are_removed_a_day_after_they_expired_and_others_stay(
+    store: Store,
+) -> None:
+    bound = {"kind": "collector", "meeting": M1, "participant": b'{"webexUserName":"Ann"}'}
+    old = token(1, **bound, expires_ms=T0)
+    older = token(2, **bound, expires_ms=T0 - 1)
+    young = token(3, **bound, expires_ms=T0 + 1)
+    access = token(4, expires_ms=T0)
+    day = TOKEN_KEPT_MS / MINUTE
+    with store.transaction():
+        for each in (old, older, young, access):
+            store.put_token(each)
+    seal(store, now=day - 1)
+    assert store.token(older.hash) == older
+    seal(store, now=day, limit=1)
+    assert [store.token(t.hash) for t in (old, older)] == [old, None]
+    seal(store, now=day)
+    assert [store.token(t.hash) for t in (old, young, access)] == [None, young, access]
 
 
 def test_revoking_counts_the_tokens_that_were_valid(store: Store) -> None:

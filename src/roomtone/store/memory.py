@@ -15,7 +15,7 @@ from msgspec import UNSET, Struct, field, structs
 
 from roomtone.errors import Conflict, Gone, TimedOut, Unavailable
 from roomtone.model import MediaSession, Meeting, MeetingNews, Participant, iso_ms
-from roomtone.store import Counts, MeetingQuery, Summary, Token
+from roomtone.store import TOKEN_KEPT_MS, Counts, MeetingQuery, Summary, Token
 from roomtone.store.columns import fold
 from roomtone.store.records import (
     MeetingRecord,
@@ -171,7 +171,20 @@ class MemoryStore:
                     self._seal(org, name, session)
                     sealed += 1
         self._turn_meetings(now_ms, silence_ms, limit)
+        self._drop_tokens(now_ms - TOKEN_KEPT_MS, limit)
         return sealed
+
+    def _drop_tokens(self, before_ms: int, limit: int) -> None:
+        tokens = self._open[-1].tokens
+        over = sorted(
+            (token.expires_ms, token.hash)
+            for token in tokens.values()
+            if token.kind == "collector"
+            and token.expires_ms is not None
+            and token.expires_ms <= before_ms
+        )
+        for _, name in over[:limit]:
+            del tokens[name]
 
     def _due(self, org: str, session: _Session, now_ms: int, silence_ms: int) -> bool:
         end = self._org(org).meetings[session.meeting].announced_end_ms

@@ -5,7 +5,7 @@ from typing import Final
 from msgspec import structs
 
 from roomtone.model import iso_ms
-from roomtone.store import block, sqlite_care
+from roomtone.store import TOKEN_KEPT_MS, block, sqlite_care
 from roomtone.store.records import (
     anonymised,
     anonymised_token,
@@ -67,6 +67,10 @@ _PURGED: Final = """
 SELECT m.key, m.org, m.id FROM meeting m WHERE m.state = 'ended' AND m.end_ms < ?1
 AND (?2 IS NULL OR m.org = (SELECT key FROM org WHERE name = ?2)) ORDER BY m.key LIMIT ?3
 """
+_DROP_TOKENS: Final = """
+DELETE FROM token WHERE hash IN (SELECT hash FROM token
+WHERE kind = 'collector' AND expires_ms <= ? ORDER BY expires_ms, hash LIMIT ?)
+"""
 
 
 class Ageing(Writer):
@@ -85,6 +89,7 @@ class Ageing(Writer):
             self.change_meeting(org, meeting)
             self.forget_session(org, session)
         self._turn_meetings(now_ms, silence_ms, limit)
+        self.db.execute(_DROP_TOKENS, (now_ms - TOKEN_KEPT_MS, limit))
         if not due:
             self._give_back_pages()
             self._finish_scrub(now_ms)
