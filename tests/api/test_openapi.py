@@ -26,6 +26,12 @@ def document(api: Api) -> dict[str, Any]:
     return found
 
 
+def test_an_error_is_described_by_its_own_meaning(document: dict[str, Any]) -> None:
+    answers = document["paths"]["/v1/meetings"]["get"]["responses"]
+    assert answers["500"]["description"] == "An unexpected fault; the log has its tracking id."
+    assert answers["401"]["description"].startswith("No token, or one that is unknown")
+
+
 def operations(document: dict[str, Any]) -> set[Operation]:
     return {
         (method.upper(), path) for path, methods in document["paths"].items() for method in methods

@@ -122,7 +122,7 @@ def _error(status: int, schemas: dict[Any, Any]) -> dict[str, Any]:
 
 
 def _meaning(status: int) -> str:
-    for kind in RoomtoneError.__subclasses__():
-        if kind.status == status and kind.__doc__:
-            return kind.__doc__.partition("\n")[0]
-    return "An unexpected fault; the log has its tracking id."
+    if status == 500:
+        return "An unexpected fault; the log has its tracking id."
+    found = (kind for kind in RoomtoneError.__subclasses__() if kind.status == status)
+    return (next(found).__doc__ or "").partition("\n")[0]
