@@ -1,5 +1,6 @@
 """What the protocol says about meetings, their life, participants, tokens, transactions."""
 
+import json
 import time
 from typing import Any
 
@@ -342,6 +343,38 @@ def test_collectors_tokens_are_removed_a_day_after_they_expired_and_others_stay(
     assert [store.token(t.hash) for t in (old, older)] == [old, None]
     seal(store, now=day)
     assert [store.token(t.hash) for t in (old, young, access)] == [None, young, access]
+
+
+@pytest.mark.parametrize(
+    ("named", "theirs"),
+    [
+        ("ann@example.com", True),
+        ("ANN@Example.com", True),
+        ("for 'ann@example.com'.", True),
+        ("to=ann@example.com", True),
+        ("Ann <ann@example.com>", True),
+        ("joann@example.com", False),
+        ("jo.ann@example.com", False),
+        ("jo+ann@example.com", False),
+        ("ann@example.com.au", False),
+        ("ann@example.community", False),
+    ],
+)
+def test_erasing_clears_a_persons_tokens_and_not_those_of_one_with_a_longer_e_mail(
+    store: Store, named: str, theirs: bool
+) -> None:
+    who = json.dumps({"participantId": "P", "webexUserName": "Jo", "webexUserEmail": named})
+    one = token(1, label=named)
+    two = token(2, kind="collector", participant=who.encode())
+    with store.transaction():
+        store.put_token(one)
+        store.put_token(two)
+        store.erase("acme", "ann@example.com")
+    left, bound = store.token(one.hash), store.token(two.hash)
+    assert left is not None
+    assert bound is not None
+    assert left.label == ("" if theirs else named)
+    assert json.loads(bound.participant) == ({"participantId": "P"} if theirs else json.loads(who))
 
 
 def test_revoking_counts_the_tokens_that_were_valid(store: Store) -> None:

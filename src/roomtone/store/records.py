@@ -1,5 +1,6 @@
 """What every engine derives in the same way: a meeting's life, participants, summaries (pure)."""
 
+import re
 from collections.abc import Iterable, Iterator, Sequence
 from math import fsum
 from typing import Any, Final
@@ -285,10 +286,14 @@ def anonymised(session: MediaSession) -> MediaSession:
 
 
 def anonymised_token(token: Token, email: str) -> Token:
-    """A token that does not name the person with this e-mail: neither its header nor its label."""
-    if email.lower() in token.label.lower():
+    """A token that does not name the person with this e-mail: neither its header nor its label.
+
+    An e-mail that only ends or begins like this one (joann@ for ann@) is somebody else's.
+    """
+    whole = re.compile(rf"(?<![\w.+-]){re.escape(email)}(?![\w-]|\.\w)", re.IGNORECASE)
+    if whole.search(token.label):
         token = structs.replace(token, label="")
-    if not mentions(token.participant, email):
+    if not whole.search(token.participant.decode(errors="replace")):
         return token
     try:
         header = json.decode(token.participant, type=dict[str, Any])
