@@ -161,7 +161,9 @@ def listen(settings: Settings) -> socket.socket:
             raise PortBusy(
                 f"Port {settings.port} on {settings.host} is in use; choose another with --port."
             ) from None
-        raise
+        raise Invalid(
+            f"cannot listen on --host {settings.host} --port {settings.port}: {error.strerror}"
+        ) from None
     return listener
 
 

@@ -260,6 +260,15 @@ def test_a_busy_port_is_one_line_that_names_the_flag(command: str, tmp_path: Pat
     assert not (tmp_path / "data").exists(), "nothing is touched before the port is ours"
 
 
+@pytest.mark.parametrize("host", ["192.0.2.1", "nobody.invalid"])
+def test_a_host_that_is_not_ours_is_one_line_that_names_the_flag(host: str, tmp_path: Path) -> None:
+    result = roomtone("serve", "--data", tmp_path / "data", "--host", host, "--port", "0")
+    assert result.returncode == 2
+    line = one_line(result)
+    assert f"--host {host}" in line
+    assert "Errno" not in line
+
+
 def test_every_command_has_help() -> None:
     result = roomtone("--help")
     assert result.returncode == 0
