@@ -13,7 +13,7 @@ from bisect import bisect_left
 from collections.abc import Iterable, Sequence
 from functools import lru_cache
 from itertools import accumulate
-from typing import Final
+from typing import Final, NamedTuple
 
 REST_BITS: Final = 8
 RARE_BITS: Final = 9
@@ -95,38 +95,85 @@ def _huffman(rests: bytes) -> bytes:
     return coder.compress(rests) + coder.flush()
 
 
-def read(
-    low: bytes, rests: bytes, counts: Sequence[int], shapes: Sequence[int], bases: Sequence[int]
-) -> list[list[int]]:
+class Written(NamedTuple):
+    """What `write` gave, and what the columns are; a base is added to each code of its column.
+
+    Codes with a sign have no base: 0.
+    """
+
+    low: bytes
+    rests: bytes
+    counts: Sequence[int]
+    shapes: Sequence[int]
+    bases: Sequence[int]
+
+
+class _Group:
+    """The codes of one shape out of several `Written`, and where they belong."""
+
+    __slots__ = ("bases", "low", "members", "rests", "size")
+
+    def __init__(self) -> None:
+        self.low = 0
+        self.size = 0
+        self.rests = b""
+        self.bases: list[tuple[int, int]] = []
+        self.members: list[tuple[list[list[int]], int, int]] = []
+
+
+def read(several: Sequence[Written]) -> list[list[list[int]]]:
     """The columns that `write` was given, plus their bases; those with a sign have it again.
 
-    A column of codes with a sign has no base: 0.
+    What several have in common is done at once: it takes a third less time than one by one.
     """
-    columns = [
-        [] if shape & ~SIGNED else [base] * count
-        for count, shape, base in zip(counts, shapes, bases, strict=True)
-    ]
+    found: list[list[list[int]]] = []
+    groups: dict[int, _Group] = {}
+    for written in several:
+        columns = [
+            [] if shape & ~SIGNED else [base] * count
+            for count, shape, base in zip(
+                written.counts, written.shapes, written.bases, strict=True
+            )
+        ]
+        found.append(columns)
+        _collect(written, columns, groups)
+    for shape, group in groups.items():
+        codes = _codes(group.low, group.rests, group.size, shape, group.bases)
+        start = 0
+        for columns, index, count in group.members:
+            stop = start + count
+            columns[index] = codes[start:stop]
+            start = stop
+    return found
+
+
+def _collect(written: Written, columns: list[list[int]], groups: dict[int, _Group]) -> None:
+    """Put codes to those of their shapes."""
+    low, rests, counts, shapes, bases = written
     number = int.from_bytes(low, "little")
     if rests:
         rests = zlib.decompress(rests, _BARE)
     at = 0
     for shape, members in _groups(shapes, counts):
-        sizes = [counts[index] for index in members]
-        size = sum(sizes)
-        width = size * (shape & WIDTH)
-        mine = b""
+        group = groups.get(shape)
+        if group is None:
+            group = groups[shape] = _Group()
+        mine = [(columns, index, counts[index]) for index in members]
+        size = sum([counts[index] for index in members])
+        width = shape & WIDTH
+        if width:
+            bits = size * width
+            group.low |= (number & (1 << bits) - 1) << group.size * width
+            number >>= bits
         if shape & RESTS:
-            mine = rests[at : at + size]
+            group.rests += rests[at : at + size]
             at += size
-        added = [] if shape & SIGNED else [(bases[index], counts[index]) for index in members]
-        codes = _codes(number & (1 << width) - 1, mine, size, shape, added)
-        number >>= width
-        start = 0
-        for index, count in zip(members, sizes, strict=True):
-            stop = start + count
-            columns[index] = codes[start:stop]
-            start = stop
-    return columns
+        if not shape & SIGNED:
+            group.bases += [(bases[index], counts[index]) for index in members]
+        group.members += mine
+        group.size += size
+    if at != len(rests):
+        raise ValueError("as many rests as codes that have one")
 
 
 def _codes(

@@ -12,7 +12,7 @@ sample), codec, transport, the lengths of the columns; at last the parameters of
 
 import re
 import zlib
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from itertools import chain, takewhile
 from threading import local
 from typing import Any, Final
@@ -34,7 +34,7 @@ from roomtone.model import (
     sample_count,
     streams_of,
 )
-from roomtone.store.pack import Packer, Values, pack, unpack, unpacked_columns
+from roomtone.store.pack import Packed, Packer, Values, pack, unpack, unpacked_columns
 from roomtone.store.timeline import period_ms, time_ms, time_text
 
 EDITION: Final = 1
@@ -193,8 +193,18 @@ def _resource_head(entry: Resources, base: int) -> list[Any]:
 
 def decode(data: bytes, meeting_id: str) -> MediaSession:
     """The session that `encode` was given, value for value and type for type."""
+    return decode_all([data], meeting_id)[0]
+
+
+def decode_all(blocks: Sequence[bytes], meeting_id: str) -> list[MediaSession]:
+    """Sessions of one meeting; several at once take less time than one by one."""
     try:
-        return _decode(data, meeting_id)
+        heads = [_head(data) for data in blocks]
+        packed = [_packed(data, head) for data, head in zip(blocks, heads, strict=True)]
+        found = unpacked_columns(packed)
+        return [
+            _whole(head, columns, meeting_id) for head, columns in zip(heads, found, strict=True)
+        ]
     except _WRONG as error:
         raise Damaged("a block cannot be read") from error
 
@@ -240,19 +250,26 @@ def _session(head: list[Any], meeting_id: str) -> MediaSession:
     )
 
 
-def _decode(data: bytes, meeting_id: str) -> MediaSession:
-    head = _head(data)
-    session = _session(head, meeting_id)
-    kinds, resources, parameters = head[-3:]
+def _packed(data: bytes, head: list[Any]) -> Packed:
     at_low = _HEAD_BYTES + int.from_bytes(data[1:5], "little")
     at_rests = at_low + int.from_bytes(data[5:9], "little")
-    entries = list(chain.from_iterable(kinds))
-    streams = _all_lengths(entries, 3, len(COLUMNS))
-    extras = _all_lengths(resources, 2, len(RESOURCE_COLUMNS))
+    streams, extras = _lengths_of(head)
     lengths = [n for n in chain(*zip(*streams, strict=True), *zip(*extras, strict=True)) if n]
-    low, rests = data[at_low:at_rests], data[at_rests:]
-    found = unpacked_columns(lengths, parameters, low, rests)
-    mine = sum(1 for n in chain.from_iterable(streams) if n)
+    return Packed(lengths, head[-1], data[at_low:at_rests], data[at_rests:])
+
+
+def _lengths_of(head: list[Any]) -> tuple[list[list[int]], list[list[int]]]:
+    """The columns' lengths of every entry of streams, and of resources."""
+    entries = list(chain.from_iterable(head[-3]))
+    extras = _all_lengths(head[-2], 2, len(RESOURCE_COLUMNS))
+    return _all_lengths(entries, 3, len(COLUMNS)), extras
+
+
+def _whole(head: list[Any], found: list[Values], meeting_id: str) -> MediaSession:
+    session = _session(head, meeting_id)
+    kinds, resources = head[-3:-1]
+    streams, extras = _lengths_of(head)
+    mine = sum([1 for n in chain.from_iterable(streams) if n])
     columns = _deal(found[:mine], streams, len(COLUMNS))
     others = _deal(found[mine:], extras, len(RESOURCE_COLUMNS))
     base = head[-6]

@@ -10,7 +10,7 @@ so. Null has a bit in a bitmap. A column that fits none of this is kept as Messa
 import json
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import suppress
-from itertools import accumulate
+from itertools import accumulate, compress
 from math import copysign
 from operator import add, itemgetter, sub
 from typing import Any, Final, NamedTuple
@@ -34,6 +34,8 @@ _SAME: Final = ODD | 4
 _STEPS, _NULLS, _FLAGS = 32, 64, 128
 _BESIDE: Final = _STEPS | _FLAGS
 _KIND: Final = 31
+_DIGITS: Final = bytes.maketrans(b"01", b"\x00\x01")
+_OPPOSITE: Final = bytes.maketrans(b"\x00\x01", b"\x01\x00")
 _TABLES: Final[dict[int, Sequence[int | float]]] = {
     DECIMAL | decimals << 2: [value / 10**decimals for value in range(TABLE_SIZE)]
     for decimals in range(3)
@@ -209,21 +211,23 @@ class _Plan:
         self.bases = [0] * len(modes)
         """What is to be added to each code."""
         self.firsts: dict[int, int] = {}
-        self.nulls: dict[int, str] = {}
-        self.flags: dict[int, str] = {}
+        self.nulls: dict[int, bytes] = {}
+        self.flags: dict[int, bytes] = {}
 
 
-def _planned(lengths: Sequence[int], modes: bytes, shapes: bytes, parameters: list[Any]) -> _Plan:
+def _planned(
+    lengths: Sequence[int], modes: bytes, shapes: bytes, numbers: list[int], masks: list[bytes]
+) -> _Plan:
     plan = _Plan(lengths, modes, shapes)
     counts, kinds, bases = plan.counts, plan.shapes, plan.bases
-    number, mask = iter(parameters[0]).__next__, iter(parameters[1]).__next__
+    number, mask = iter(numbers).__next__, iter(masks).__next__
     for index, mode in enumerate(modes):
         if mode & 3 == ODD:
             counts[index] = 0
             continue
         if mode & _NULLS:
             plan.nulls[index] = text = _flags(mask(), counts[index])
-            counts[index] -= text.count("1")
+            counts[index] -= text.count(1)
         if not mode & _BESIDE:
             bases[index] = number()
         elif mode & _BESIDE == _STEPS:
@@ -234,18 +238,35 @@ def _planned(lengths: Sequence[int], modes: bytes, shapes: bytes, parameters: li
             kinds[index] |= bits.SIGNED
         else:
             plan.flags[index] = text = _flags(mask(), counts[index])
-            counts[index] -= text.count("1")
+            counts[index] -= text.count(1)
             plan.firsts[index], bases[index] = number(), number()
     return plan
 
 
-def unpacked_columns(
-    lengths: Sequence[int], parameters: list[Any], low: bytes, rests: bytes
-) -> list[Values]:
-    """The columns in the order in which they were added; lengths count nulls too."""
-    modes, shapes, *others, odd = parameters
-    plan = _planned(lengths, modes, shapes, others)
-    codes = bits.read(low, rests, plan.counts, plan.shapes, plan.bases)
+class Packed(NamedTuple):
+    """The lengths of columns, nulls counted, and what `Packer.packed` gave."""
+
+    lengths: Sequence[int]
+    parameters: list[Any]
+    low: bytes
+    rests: bytes
+
+
+def unpacked_columns(several: Sequence[Packed]) -> list[list[Values]]:
+    """Of each the columns in the order in which they were added."""
+    plans = [_planned(packed.lengths, *packed.parameters[:4]) for packed in several]
+    written = [
+        bits.Written(packed.low, packed.rests, plan.counts, plan.shapes, plan.bases)
+        for packed, plan in zip(several, plans, strict=True)
+    ]
+    return [
+        _columns(packed.parameters, plan, codes)
+        for packed, plan, codes in zip(several, plans, bits.read(written), strict=True)
+    ]
+
+
+def _columns(parameters: list[Any], plan: _Plan, codes: list[list[int]]) -> list[Values]:
+    modes, shapes, _, _, odd = parameters
     next_odd = iter(odd)
     columns: list[Values] = []
     whole: list[Any] = []
@@ -264,27 +285,30 @@ def unpacked_columns(
         elif way == _BESIDE:
             whole = [*map(add, whole, before)]
         elif way == _FLAGS:
-            whole = _flagged(whole, plan.flags[index], plan.firsts[index])
+            whole = _with(whole, plan.flags[index], plan.firsts[index])
         column: list[Any] = _converted(kind, whole) if kind else whole
         columns.append(_with(column, plan.nulls[index], None) if mode & _NULLS else column)
     return columns
 
 
-def _flagged(others: list[int], flags: str, least: int) -> list[Any]:
-    second = others[0]
-    if others.count(second) == len(others):
-        return [least if flag == "1" else second for flag in flags]
-    return _with(others, flags, least)
+def _flags(mask: bytes, count: int) -> bytes:
+    """A byte for each bit, 0 or 1."""
+    digits = bin(int.from_bytes(mask, "little") | 1 << count)[:2:-1]
+    return digits.encode().translate(_DIGITS)
 
 
-def _flags(mask: bytes, count: int) -> str:
-    return bin(int.from_bytes(mask, "little") | 1 << count)[:2:-1]
-
-
-def _with(others: Iterable[Any], flags: str, filler: Any) -> list[Any]:
-    """Values with the filler in the places of ones."""
-    other = iter(others).__next__
-    return [filler if flag == "1" else other() for flag in flags]
+def _with(others: list[Any], flags: bytes, filler: Any) -> list[Any]:
+    """Values with the filler in the places of ones; what is rarer is put in its places."""
+    places = range(len(flags))
+    if 2 * len(others) > len(flags):
+        column = [*others]
+        for place in compress(places, flags):
+            column.insert(place, filler)
+        return column
+    column = [filler] * len(flags)
+    for place, other in zip(compress(places, flags.translate(_OPPOSITE)), others, strict=True):
+        column[place] = other
+    return column
 
 
 def _converted(kind: int, whole: list[Any]) -> list[Any]:

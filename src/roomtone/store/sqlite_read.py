@@ -21,7 +21,7 @@ from roomtone.store.sqlite_rows import (
     MEETING_COLUMNS,
     SUMMARY_FIELDS,
     TOKEN_COLUMNS,
-    block_at,
+    blocks_at,
     meeting_record,
     pieces_of,
     session_id,
@@ -67,6 +67,7 @@ _ORGANISATIONS: Final = (
 
 
 _NUMBER_MAX: Final = 1 << 62
+DECODED_AT_ONCE_MAX: Final = 8
 
 
 def _bounded(number: int) -> int:
@@ -138,20 +139,31 @@ def sessions(
     meeting = record(db, org, meeting_id)
     if meeting is None:
         return []
-    rows = db.execute(_SESSIONS, (meeting[0], _bounded(limit), _bounded(offset)))
-    return list(_served(db, rows, meeting_id, deadline, headers=False))
+    rows = db.execute(_SESSIONS, (meeting[0], _bounded(limit), _bounded(offset))).fetchall()
+    found: list[MediaSession] = []
+    for first in range(0, len(rows), DECODED_AT_ONCE_MAX):
+        found += _served(
+            db, rows[first : first + DECODED_AT_ONCE_MAX], meeting_id, deadline, headers=False
+        )
+    return found
 
 
 def _served(
-    db: apsw.Connection, rows: Any, meeting_id: str, deadline: float, *, headers: bool
+    db: apsw.Connection, rows: list[Any], meeting_id: str, deadline: float, *, headers: bool
 ) -> Iterator[MediaSession]:
-    for key, stored, sealed, created_ms, joined_ms, left_ms, at, size in rows:
-        if time.monotonic() > deadline:
-            watch(deadline)
-        data = None if at is None else block_at(db, at, size)
+    if time.monotonic() > deadline:
+        watch(deadline)
+    blocks = blocks_at(db, [row[-2:] for row in rows])
+    whole_ones = [data for row, data in zip(rows, blocks, strict=True) if row[2] and data]
+    if headers:
+        sealed_ones = iter([block.decode_header(data, meeting_id) for data in whole_ones])
+    else:
+        sealed_ones = iter(block.decode_all(whole_ones, meeting_id))
+    for (key, stored, sealed, created_ms, joined_ms, left_ms, *_), data in zip(
+        rows, blocks, strict=True
+    ):
         if sealed:
-            assert data is not None, "a sealed session has a block"
-            session = (block.decode_header if headers else block.decode)(data, meeting_id)
+            session = next(sealed_ones)
             session.joinTime, session.leaveTime = iso_ms(joined_ms), iso_ms(left_ms)
         else:
             session = whole(meeting_id, data, (piece for _, piece in pieces_of(db, key)))
@@ -168,7 +180,7 @@ def participants(
     meeting = record(db, org, meeting_id)
     if meeting is None:
         return []
-    rows = db.execute(_SESSIONS, (meeting[0], -1, 0))
+    rows = db.execute(_SESSIONS, (meeting[0], -1, 0)).fetchall()
     people = _served(db, rows, meeting_id, deadline, headers=True)
     return participants_of(people, meeting_of(meeting[1]), org)[offset : offset + limit]
 

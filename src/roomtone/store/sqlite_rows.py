@@ -21,6 +21,8 @@ PIECES_MAX: Final = 64
 """So many live rows a session may have before they are folded into one."""
 PIECE_KEYS: Final = 128
 assert PIECES_MAX < PIECE_KEYS
+SPAN_MAX: Final = 2
+"""Blocks are read at once if what they span is at most so many times their bytes."""
 ROW_BYTES: Final = 4_052
 """What fills a page of 4,096 bytes as one row, with its id and its count."""
 
@@ -104,6 +106,18 @@ def block_at(db: apsw.Connection, at: int, size: int) -> bytes:
         (first, (at + size - 1) // ROW_BYTES),
     )
     return b"".join([data for (data,) in rows])[start : start + size]
+
+
+def blocks_at(db: apsw.Connection, places: Sequence[tuple[int | None, int]]) -> list[bytes | None]:
+    """The blocks at (place, bytes); None where there is none. Neighbours are read at once."""
+    known = [(at, size) for at, size in places if at is not None]
+    start = min([at for at, _ in known], default=0)
+    stop = max([at + size for at, size in known], default=0)
+    near = stop - start <= SPAN_MAX * sum([size for _, size in known])
+    data = block_at(db, start, stop - start) if known and near else b""
+    if len(data) < stop - start:  # far from each other, or a row between them is gone
+        return [None if at is None else block_at(db, at, size) for at, size in places]
+    return [None if at is None else data[at - start : at - start + size] for at, size in places]
 
 
 def _place_of(db: apsw.Connection, key: int) -> tuple[int | None, int]:
