@@ -1,6 +1,7 @@
 """HTTP/1.1 as uvicorn speaks it, with bounds on what it takes in before an application is asked."""
 
 import asyncio
+from collections.abc import Callable
 from http import HTTPStatus
 from typing import Any, Final, cast
 from weakref import WeakKeyDictionary
@@ -24,6 +25,7 @@ class BoundedHttp(HttpToolsProtocol):
 
     _head_bytes = 0
     _in_body = False
+    _closes = False
     _late: asyncio.TimerHandle | None = None
 
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
@@ -32,7 +34,7 @@ class BoundedHttp(HttpToolsProtocol):
         outbox = _outboxes.get(self.server_state)
         if outbox is None:
             outbox = _outboxes[self.server_state] = Outbox(self.loop)
-        self.transport = cast("asyncio.Transport", Outgoing(transport, outbox))
+        self.transport = cast("asyncio.Transport", Outgoing(transport, outbox, self._is_to_wait))
         self._late = self.loop.call_later(REQUEST_S_MAX, self._refuse_late)
 
     def connection_lost(self, exc: Exception | None) -> None:
@@ -48,6 +50,8 @@ class BoundedHttp(HttpToolsProtocol):
             self._late = self.loop.call_later(REQUEST_S_MAX, self._refuse_late)
         if self._head_bytes > HEAD_BYTES_MAX and not self._in_body:
             self._refuse(431, f"The request's header is longer than {HEAD_BYTES_MAX} bytes.")
+        elif self.cycle is not None and self.cycle.response_complete:
+            self._time_rest()
 
     def on_headers_complete(self) -> None:
         """The application is asked now; the body's bound is its."""
@@ -60,6 +64,31 @@ class BoundedHttp(HttpToolsProtocol):
         self._head_bytes = 0
         self._on_time()
         super().on_message_complete()
+        if self._closes:
+            self.transport.close()
+
+    def shutdown(self) -> None:
+        """The server stops: no body is waited for that is answered already."""
+        self._closes = True
+        super().shutdown()
+
+    def _is_to_wait(self) -> bool:
+        """Whether a connection that is closed had better take in the rest of its request first.
+
+        To close it with bytes unread resets it, and what was refused early would never hear why.
+        """
+        waits = self._in_body and not self._closes
+        self._closes = True
+        return waits
+
+    def _time_rest(self) -> None:
+        # Each byte ends uvicorn's timer of idle connections, which only an answer begins; here the
+        # answer was given before its request was whole.
+        ends = self._in_body or not self._head_bytes
+        if ends and self.timeout_keep_alive_task is None and not self.transport.is_closing():
+            self.timeout_keep_alive_task = self.loop.call_later(
+                self.timeout_keep_alive, self.timeout_keep_alive_handler
+            )
 
     def send_400_response(self, msg: str) -> None:
         """What could not be parsed, in the error body."""
@@ -77,9 +106,10 @@ class BoundedHttp(HttpToolsProtocol):
         self._on_time()
         if self.transport.is_closing():
             return
-        answering = self.cycle is not None and not self.cycle.response_complete
-        if not (answering and self.cycle.response_started):
+        asked = self.cycle is not None and (self._in_body or not self.cycle.response_complete)
+        if not (asked and self.cycle.response_started):
             self.transport.write(_answer(status, message))
+        self._closes = True
         self.transport.close()
 
     def _unsupported_upgrade_warning(self) -> None:
@@ -112,11 +142,17 @@ class Outbox:
 class Outgoing:
     """A connection's transport as uvicorn writes to it: head and body leave in one call."""
 
-    __slots__ = ("_outbox", "_parts", "_transport")
+    __slots__ = ("_is_to_wait", "_outbox", "_parts", "_transport")
 
-    def __init__(self, transport: asyncio.Transport, outbox: Outbox) -> None:
+    def __init__(
+        self,
+        transport: asyncio.Transport,
+        outbox: Outbox,
+        is_to_wait: Callable[[], bool] = lambda: False,
+    ) -> None:
         self._transport = transport
         self._outbox = outbox
+        self._is_to_wait = is_to_wait
         self._parts: list[bytes] = []
 
     def write(self, data: bytes) -> None:
@@ -132,9 +168,10 @@ class Outgoing:
             self._transport.writelines(parts)
 
     def close(self) -> None:
-        """Close the connection after what was written."""
+        """Close the connection after what was written, unless it is to wait; then ask again."""
         self.flush()
-        self._transport.close()
+        if not self._is_to_wait():
+            self._transport.close()
 
     def is_closing(self) -> bool:
         """Whether the connection is closing."""

@@ -17,7 +17,9 @@ def impatient(monkeypatch: pytest.MonkeyPatch) -> Iterator[str]:
     """The address of a server that gives a request half a second instead of two minutes."""
     monkeypatch.setattr(protocol, "REQUEST_S_MAX", 0.5)
     app = create_app(Settings(data=":memory:"))  # type: ignore[arg-type]
-    config = uvicorn.Config(app, port=0, http=protocol.BoundedHttp, log_config=None)
+    config = uvicorn.Config(
+        app, port=0, http=protocol.BoundedHttp, log_config=None, timeout_keep_alive=1
+    )
     server = uvicorn.Server(config)
     thread = threading.Thread(target=server.run)
     thread.start()
@@ -50,6 +52,21 @@ def test_a_request_that_never_ends_is_408(impatient: str, begun: bytes) -> None:
     answer = exchange(impatient, begun)
     assert answer.status == 408
     assert answer.error()["trackingId"] == answer.headers["trackingid"]
+
+
+@pytest.mark.parametrize("rest", [b"", b"x", b"x" * 100], ids=["stalls", "trickles", "idles"])
+@pytest.mark.parametrize("connection", [b"close", b"keep-alive"])
+def test_a_connection_whose_body_was_refused_at_its_head_is_let_go(
+    impatient: str, rest: bytes, connection: bytes
+) -> None:
+    head = request(
+        b"/v1/meetings", b"Content-Length: 100", b"Connection: " + connection, method=b"POST"
+    )
+    with connect(impatient) as link:
+        link.sendall(head)
+        assert read_answer(link).status == 401
+        link.sendall(rest)
+        assert link.recv(1) == b"", "and nothing is said twice"
 
 
 def test_a_connection_that_asks_again_is_kept(impatient: str) -> None:

@@ -207,6 +207,24 @@ def test_a_body_that_lies_about_its_length_does_no_harm(
         assert answer.status == status
 
 
+@pytest.mark.parametrize("connection", [b"close", b"keep-alive"])
+def test_who_sends_a_whole_body_that_is_refused_at_its_head_hears_why(
+    running: Server, connection: bytes
+) -> None:
+    large = b" " * (6 << 20)  # more than the buffers of a socket take
+    length = b"Content-Length: " + str(len(large)).encode()
+    head = request(POST, JSON, length, b"Connection: " + connection, method=b"POST")
+    with connect(running.url) as link:
+        link.sendall(head + large)
+        answer = read_answer(link)
+        assert_refused(answer, 401)
+        if connection == b"close":
+            assert link.recv(1) == b"", "the connection ends with the request"
+        else:
+            link.sendall(request(b"/health/live"))
+            assert read_answer(link).status == 200
+
+
 def test_requests_in_one_packet_are_answered_in_order(running: Server, bearer: bytes) -> None:
     sent = request(b"/v1/people/me", bearer) + request(b"/nothing") + request(b"/health/live")
     with connect(running.url) as link:
