@@ -18,7 +18,7 @@ from typing import Final, NamedTuple
 REST_BITS: Final = 8
 RARE_BITS: Final = 9
 """What a rest costs at most: Huffman's codes for rare ones are not much longer."""
-FIELDS_MAX: Final = 1_024
+FIELDS_MAX: Final = 2_048
 """So many codes are spread at once: more would make the masks larger, and no code cheaper."""
 MASKS_CACHED_MAX: Final = 1_024
 

@@ -37,6 +37,8 @@ from roomtone.model import (
 from roomtone.store.pack import Packed, Packer, Values, pack, unpack, unpacked_columns
 from roomtone.store.timeline import period_ms, time_ms, time_text
 
+_Lengths = tuple[list[list[int]], list[list[int]]]
+
 EDITION: Final = 1
 LEVEL: Final = 19
 _HEAD_BYTES: Final = 9
@@ -200,10 +202,11 @@ def decode_all(blocks: Sequence[bytes], meeting_id: str) -> list[MediaSession]:
     """Sessions of one meeting; several at once take less time than one by one."""
     try:
         heads = [_head(data) for data in blocks]
-        packed = [_packed(data, head) for data, head in zip(blocks, heads, strict=True)]
-        found = unpacked_columns(packed)
+        lengths = [_lengths_of(head) for head in heads]
+        found = unpacked_columns(list(map(_packed, blocks, heads, lengths)))
         return [
-            _whole(head, columns, meeting_id) for head, columns in zip(heads, found, strict=True)
+            _whole(head, mine, columns, meeting_id)
+            for head, mine, columns in zip(heads, lengths, found, strict=True)
         ]
     except _WRONG as error:
         raise Damaged("a block cannot be read") from error
@@ -250,25 +253,27 @@ def _session(head: list[Any], meeting_id: str) -> MediaSession:
     )
 
 
-def _packed(data: bytes, head: list[Any]) -> Packed:
+def _packed(data: bytes, head: list[Any], entries: _Lengths) -> Packed:
     at_low = _HEAD_BYTES + int.from_bytes(data[1:5], "little")
     at_rests = at_low + int.from_bytes(data[5:9], "little")
-    streams, extras = _lengths_of(head)
+    streams, extras = entries
     lengths = [n for n in chain(*zip(*streams, strict=True), *zip(*extras, strict=True)) if n]
     return Packed(lengths, head[-1], data[at_low:at_rests], data[at_rests:])
 
 
-def _lengths_of(head: list[Any]) -> tuple[list[list[int]], list[list[int]]]:
+def _lengths_of(head: list[Any]) -> _Lengths:
     """The columns' lengths of every entry of streams, and of resources."""
     entries = list(chain.from_iterable(head[-3]))
     extras = _all_lengths(head[-2], 2, len(RESOURCE_COLUMNS))
     return _all_lengths(entries, 3, len(COLUMNS)), extras
 
 
-def _whole(head: list[Any], found: list[Values], meeting_id: str) -> MediaSession:
+def _whole(
+    head: list[Any], lengths: _Lengths, found: list[Values], meeting_id: str
+) -> MediaSession:
     session = _session(head, meeting_id)
     kinds, resources = head[-3:-1]
-    streams, extras = _lengths_of(head)
+    streams, extras = lengths
     mine = sum([1 for n in chain.from_iterable(streams) if n])
     columns = _deal(found[:mine], streams, len(COLUMNS))
     others = _deal(found[mine:], extras, len(RESOURCE_COLUMNS))

@@ -7,7 +7,7 @@ from typing import Any, Final
 import apsw
 
 from roomtone.errors import Gone
-from roomtone.model import MediaSession, Meeting, Participant, iso_ms
+from roomtone.model import MediaSession, Meeting, Participant
 from roomtone.store import Counts, MeetingQuery, Summary, Token, block
 from roomtone.store.records import (
     MeetingRecord,
@@ -29,6 +29,7 @@ from roomtone.store.sqlite_rows import (
     token_of,
     whole,
 )
+from roomtone.store.timeline import time_text
 
 _VERSION: Final = (
     "SELECT version FROM meeting WHERE org = (SELECT key FROM org WHERE name = ?1) AND id = ?2"
@@ -67,7 +68,7 @@ _ORGANISATIONS: Final = (
 
 
 _NUMBER_MAX: Final = 1 << 62
-DECODED_AT_ONCE_MAX: Final = 8
+DECODED_AT_ONCE_MAX: Final = 32
 
 
 def _bounded(number: int) -> int:
@@ -164,10 +165,10 @@ def _served(
     ):
         if sealed:
             session = next(sealed_ones)
-            session.joinTime, session.leaveTime = iso_ms(joined_ms), iso_ms(left_ms)
+            session.joinTime, session.leaveTime = time_text(joined_ms), time_text(left_ms)
         else:
             session = whole(meeting_id, data, (piece for _, piece in pieces_of(db, key)))
-            session.joinTime = iso_ms(join_ms(session, created_ms))
+            session.joinTime = time_text(join_ms(session, created_ms))
         session.meetingInstanceId = meeting_id
         session.participantSessionId = session_id(stored)
         yield session

@@ -5,7 +5,6 @@ from collections.abc import Iterable, Iterator, Sequence
 from functools import lru_cache
 from hashlib import blake2b
 from typing import Any, Final, cast
-from uuid import UUID
 from zlib import crc32
 
 import apsw
@@ -54,7 +53,10 @@ def stored_id(session_id: str) -> str | bytes:
 
 def session_id(stored: str | bytes) -> str:
     """The opposite of `stored_id`."""
-    return stored if isinstance(stored, str) else str(UUID(bytes=stored)).upper()
+    if isinstance(stored, str):
+        return stored
+    digits = stored.hex().upper()
+    return "-".join((digits[:8], digits[8:12], digits[12:16], digits[16:20], digits[20:]))
 
 
 def email_hash(email: str) -> int:
