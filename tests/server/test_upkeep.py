@@ -7,10 +7,12 @@ from starlette.testclient import TestClient
 
 from roomtone import app
 from roomtone.config import Settings
-from roomtone.errors import Unavailable
+from roomtone.errors import Gone, Unavailable
+from roomtone.model import MeetingNews, epoch_ms
 from roomtone.store.memory import MemoryStore
 
 SEALED_AGAIN_S_MAX = 20
+ROUND_S_MAX = 20
 
 
 class Moody(MemoryStore):
@@ -44,3 +46,41 @@ def test_upkeep_survives_every_failure(
         "upkeep failed",
         "upkeep failed",
     ]
+
+
+def is_removed(store: MemoryStore, meeting: str) -> bool:
+    try:
+        store.version("acme", meeting)
+    except Gone:
+        return True
+    return False
+
+
+@pytest.mark.parametrize(("keep", "removed"), [("2d", True), ("", False)])
+def test_the_server_removes_what_ended_longer_ago_than_it_may_be_kept(
+    keep: str, removed: bool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(app, "UPKEEP_EVERY_S", 0.01)
+    now_ms = epoch_ms("2026-11-24T09:00:00Z")
+    store = MemoryStore()
+    with store.transaction():
+        for name, day in (("old", 20), ("young", 23)):
+            start, end = f"2026-11-{day}T09:00:00.000Z", f"2026-11-{day}T10:00:00.000Z"
+            store.put_meeting("acme", MeetingNews(id=name, start=start, end=end), now_ms - 10**9)
+        store.seal(now_ms, silence_ms=1, limit=9)
+    rounds = threading.Semaphore(0)
+    seal = store.seal
+
+    def noted(now_ms: int, *, silence_ms: int, limit: int) -> int:
+        rounds.release()
+        return seal(now_ms, silence_ms=silence_ms, limit=limit)
+
+    monkeypatch.setattr(store, "seal", noted)
+    application = app.create_app(Settings(keep=keep), store, now_ms=lambda: now_ms)
+    with TestClient(application) as client:
+        for _ in range(3):  # each round begins so: the first two are over
+            assert rounds.acquire(timeout=ROUND_S_MAX)
+        assert is_removed(store, "old") == removed
+        assert not is_removed(store, "young")
+        counted = client.get("/metrics").text
+    assert f"roomtone_purged_meetings_total {float(removed)}" in counted
