@@ -1,4 +1,4 @@
-"""Columns of numbers in few bits, exactly: whole numbers, coded in the way that is smallest (pure).
+"""Columns of numbers in few bits, exactly: whole ones, in a code small and quick to read.
 
 A column becomes whole numbers: floats times a power of ten, or hundreds where all are round, if
 that is exact. Of them codes are made in one of four ways: numbers less their minimum; steps from
@@ -27,6 +27,8 @@ TABLE_SIZE: Final = 16_384
 DISTANCE_MAX: Final = 255
 NEW_BITS: Final = 48
 """What one more shape among a session's columns costs, in time to read it too."""
+FLAGGED_BITS: Final = 60
+"""What it is worth not to have to put a column's numbers in their places one by one."""
 
 WHOLE, DECIMAL, MIXED, ODD = range(4)
 _HUNDREDS: Final = 5
@@ -184,7 +186,8 @@ class Packer:
         self._put(mode | best.flags, best.shape, best.codes)
 
     def _cost(self, way: _Way) -> int:
-        return way.cost + (0 if (way.flags, way.shape) in self._met else NEW_BITS)
+        cost = way.cost + (0 if (way.flags, way.shape) in self._met else NEW_BITS)
+        return cost + FLAGGED_BITS if way.flags == _FLAGS and way.shape else cost
 
     def _put(self, mode: int, shape: int, codes: list[int]) -> None:
         self._modes.append(mode)
