@@ -120,6 +120,32 @@ def test_a_backup_of_a_running_server_opens_and_is_equal(
     assert restored.stdout.count("participantSessionId") == 6
 
 
+@pytest.mark.parametrize(
+    "command",
+    [
+        ("erase", "--email", "ann@example.com"),
+        ("purge", "--keep", "1d"),
+        ("backup", "copy.db"),
+    ],
+)
+def test_a_misspelt_organisation_is_an_error_and_not_a_quiet_nothing(
+    command: tuple[str, ...], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    data = tmp_path / "data"
+    assert (
+        roomtone(
+            *("token", "create", "--data", data, "--org", "acme", "--scope", "telemetry:write")
+        ).returncode
+        == 0
+    )
+    result = roomtone(*command, "--data", data, "--org", "amce")
+    assert result.returncode == 2
+    assert "--org is amce" in result.stderr
+    assert not (tmp_path / "copy.db").exists()
+    assert roomtone(*command, "--data", data, "--org", "acme").returncode == 0
+
+
 def test_a_backup_overwrites_nothing(tmp_path: Path) -> None:
     (tmp_path / "copy").write_text("mine")
     result = roomtone("backup", tmp_path / "copy", "--data", tmp_path, "--org", "acme")

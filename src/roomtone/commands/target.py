@@ -73,8 +73,8 @@ class Target(Protocol):
 
 
 @contextmanager
-def opened(where: Where) -> Iterator[Target]:
-    """The target that the flags name, closed afterwards."""
+def opened(where: Where, *, known_org: bool = False) -> Iterator[Target]:
+    """The target that the flags name, closed afterwards; with `known_org` no new organisation's."""
     if where.url and (where.data or where.org):
         raise Invalid("give --url and --token, or --data and --org, not both")
     if where.url:
@@ -86,6 +86,8 @@ def opened(where: Where) -> Iterator[Target]:
     if not where.org:
         raise Invalid("say where: --data DIR --org ORG, or --url URL --token TOKEN")
     with store_at(where.data) as store:
+        if known_org and where.org not in store.organisations():
+            raise Invalid(f"--org is {where.org}, which nothing in the store belongs to")
         yield StoreTarget(store, where.org)
 
 

@@ -22,7 +22,7 @@ def erase(where: WhereFlags = Where(), *, email: str) -> None:  # noqa: B008 fro
     """
     if not email.strip():
         raise Invalid("--email is empty")
-    with opened(where) as target:
+    with opened(where, known_org=True) as target:
         count = target.erase(email.strip())
     places = plural(count, "session or meeting", "sessions and meetings")
     say(f"erased {email.strip()} from {places}")
@@ -50,7 +50,7 @@ def purge(
         if before
         else now_ms() - duration_ms(keep, name="--keep")
     )
-    with opened(where) as target:
+    with opened(where, known_org=True) as target:
         count = target.purge(before_ms=before_ms)
     say(f"removed {plural(count, 'meeting')} that ended before {iso_s(before_ms)}")
 
@@ -68,7 +68,7 @@ def backup(
     if not file.absolute().parent.is_dir():
         raise Invalid(f"{file.absolute().parent} is no folder")
     done = 0.0
-    with opened(where) as target, progress("backup", total=1.0) as advance:
+    with opened(where, known_org=True) as target, progress("backup", total=1.0) as advance:
 
         def show(part: float) -> None:
             nonlocal done
