@@ -201,14 +201,14 @@ def canonical_time(text: str, now_ms: int, *, days_ahead_max: int = 1) -> str:
 
 
 def _minted_session_id(session: MediaSession) -> str:
-    """The same for the same person and join time, so that a repeated post stays one session."""
-    who = (session.participantId, session.webexUserEmail, session.webexUserName)
-    if not any(who):
-        raise _At(
-            "Expected one of participantSessionId, participantId, webexUserEmail, webexUserName", ""
-        )
+    """The same for the same participant and join time, so that a repeated post stays one session.
+
+    Never made of a name or an e-mail: who guesses those could check the guess by the id.
+    """
+    if not session.participantId:
+        raise _At("Expected participantSessionId, or participantId to make one of", "")
     join = "" if session.joinTime is UNSET else session.joinTime
-    key = stdlib_json.dumps([session.meetingInstanceId, *who, join])
+    key = stdlib_json.dumps([session.meetingInstanceId, session.participantId, join])
     return str(uuid.uuid5(SESSION_NAMESPACE, key)).upper()
 
 
@@ -262,7 +262,7 @@ def parse_reports(
     header["meetingInstanceId"] = posted.meetingId
     header["participantSessionId"] = posted.participantSessionId
     if bound is not None:
-        header |= {k: v for k, v in msgspec.structs.asdict(bound).items() if v}
+        header |= msgspec.structs.asdict(bound)  # what is empty there is unknown, not the page's
         # What a browser claims of its own public address is worth nothing: the connection tells.
         header |= {"publicIP": public_ip, "maskedPublicIP": ""}
     session = _session_of(header | {"publicIP": header.get("publicIP") or public_ip})

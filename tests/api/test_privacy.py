@@ -247,3 +247,13 @@ def test_the_store_keeps_no_token(server: Server) -> None:
     kept = b"".join(path.read_bytes() for path in server.data.rglob("*") if path.is_file())
     assert token.encode() not in kept
     assert token.removeprefix("rt_").encode() not in kept
+
+
+def test_a_session_id_that_is_made_here_tells_nothing_about_the_person(api: Api) -> None:
+    """Whoever may read no name cannot check a guessed one by the id either."""
+    ids = []
+    for person in ("ada", "bob"):
+        body = session("", participantId="P1", webexUserName=person, webexUserEmail=f"{person}@x.y")
+        assert api.post_sessions(body).status_code == 204
+        ids += [item["participantSessionId"] for item in api.qualities("m1").json()["items"]]
+    assert len(set(ids)) == 1

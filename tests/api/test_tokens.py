@@ -110,6 +110,14 @@ def test_a_collectors_token_speaks_for_one_person_in_one_meeting(api: Api) -> No
     assert item["clientType"] == "browser"
 
 
+def test_a_page_cannot_claim_a_name_that_its_token_does_not_hold(api: Api) -> None:
+    token = collector_token(api, participant={"id": "P1"})["token"]
+    claimed = {"webexUserName": "The boss", "webexUserEmail": "boss@example.com"}
+    assert post_report(api, token, report(session=claimed)).status_code == 204
+    (item,) = api.qualities("m1").json()["items"]
+    assert (item["webexUserName"], item["webexUserEmail"]) == ("", "")
+
+
 def test_a_collectors_token_is_refused_elsewhere(api: Api) -> None:
     token = collector_token(api)["token"]
     assert_error(post_report(api, token, report(meeting="m2")), 403)
