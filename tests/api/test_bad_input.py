@@ -178,6 +178,18 @@ def test_a_packed_body_is_taken_and_a_broken_one_is_not(
     assert_error(posted(api, b"plain", headers=headers), 400)
 
 
+def test_gzip_members_one_behind_the_other_are_one_body(api: Api) -> None:
+    body = body_with()
+    headers = {"Content-Encoding": "gzip"}
+    members = [gzip.compress(body[:10]), gzip.compress(body[10:])]
+    assert posted(api, b"".join(members), headers=headers).status_code == 204
+    assert_error(posted(api, b"".join(members) + b"rest", headers=headers), 400)
+    many = gzip.compress(b"") * 65 + gzip.compress(body)
+    assert_error(posted(api, many, headers=headers), 400, names="members")
+    bomb = gzip.compress(b" ") + gzip.compress(BOMB)
+    assert_error(posted(api, bomb, headers=headers), 413)
+
+
 def test_an_unknown_packing_is_415(api: Api) -> None:
     assert_error(posted(api, b"x", headers={"Content-Encoding": "br"}), 415)
 

@@ -27,7 +27,7 @@ QUERY_BYTES_MAX: Final = 4_096
 JSON_TYPE: Final = "application/json"
 FORM_TYPE: Final = "application/x-www-form-urlencoded"
 NUMBER_DIGITS_MAX: Final = 15
-UNPACK_CHUNK_BYTES: Final = 65_536
+GZIP_MEMBERS_MAX: Final = 64
 
 encode_json: Final = msgspec.json.Encoder().encode
 _tracking_prefix = f"ROUTER_{os.urandom(4).hex().upper()}{int(time.time()):08X}"
@@ -205,9 +205,7 @@ def unpacked(body: bytes, encoding: str, limit: int) -> bytes:
     """A body without its content encoding, never more than `limit` bytes of it."""
     try:
         if encoding == "gzip":
-            stream = zlib.decompressobj(wbits=31)
-            plain = stream.decompress(body, limit + 1)
-            whole = stream.eof or len(plain) > limit
+            plain, whole = _gunzipped(body, limit)
         elif encoding == "zstd":
             with zstandard.ZstdDecompressor(max_window_size=8 << 20).stream_reader(body) as reader:
                 plain = reader.read(limit + 1)
@@ -221,6 +219,22 @@ def unpacked(body: bytes, encoding: str, limit: int) -> bytes:
     if not whole:
         raise Invalid(f"The {encoding} body is cut off.")
     return plain
+
+
+def _gunzipped(body: bytes, limit: int) -> tuple[bytes, bool]:
+    """(at most `limit` + 1 bytes, whether that is all); members are one body (RFC 1952, 2.2)."""
+    plain = b""
+    for _ in range(GZIP_MEMBERS_MAX):
+        stream = zlib.decompressobj(wbits=31)
+        plain += stream.decompress(body, limit + 1 - len(plain))
+        if len(plain) > limit:
+            return plain, True
+        if not stream.eof:
+            return plain, False
+        body = stream.unused_data
+        if not body:
+            return plain, True
+    raise Invalid(f"The gzip body has more than {GZIP_MEMBERS_MAX} members.")
 
 
 async def decoded_body(request: Request, shape: type[Any]) -> Any:
