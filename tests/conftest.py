@@ -1,12 +1,14 @@
 """What all tests share: an API in process with a clock of its own, and a real server."""
 
+import asyncio
 import json
 import os
 import signal
 import subprocess
 import sys
 import threading
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Coroutine, Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, TypeVar
@@ -48,6 +50,12 @@ class Clock:
 
     def advance(self, *, s: float) -> None:
         self.now_ms += round(s * 1000)
+
+
+def run_apart(coroutine: Coroutine[Any, Any, T]) -> T:
+    """Run a coroutine in a thread of its own: Playwright's loop may be running in this one."""
+    with ThreadPoolExecutor(1) as pool:
+        return pool.submit(asyncio.run, coroutine).result()
 
 
 def add_token(store: Store, *scopes: str, org: str = "acme", now_ms: int = 0, **more: Any) -> str:

@@ -11,7 +11,7 @@ import zstandard
 from roomtone.errors import Unavailable
 from roomtone.services import ThisTurn
 from tests.api.test_bad_input import assert_error
-from tests.conftest import Api, session, stream
+from tests.conftest import Api, run_apart, session, stream
 
 QUALITIES = "/v1/meeting/qualities"
 
@@ -304,7 +304,7 @@ def test_a_look_up_serves_one_turn_of_the_loop_and_no_further() -> None:
         await asyncio.sleep(0)
         return [*seen, this_turn.get("token", look_up)]
 
-    assert asyncio.run(turns()) == [1, 1, 2]
+    assert run_apart(turns()) == [1, 1, 2]
 
 
 def test_a_look_up_that_fails_is_made_again() -> None:
@@ -314,4 +314,4 @@ def test_a_look_up_that_fails_is_made_again() -> None:
             with pytest.raises(Unavailable):
                 this_turn.get("token", failing(Unavailable("The disk is gone.")))
 
-    asyncio.run(ask())
+    run_apart(ask())

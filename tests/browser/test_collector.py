@@ -72,8 +72,8 @@ def test_the_join_duration_runs_from_collect_to_the_first_connection(host: Host)
     host.pass_s(3)
     host.value("connections[0].streams = 1, connections[0].become('connected')")
     host.pass_s(7)
-    (post,) = host.fake.wait("posted", len)
-    assert post.session["joinMeetingTime"] == "3.000"
+    posts = host.fake.wait("posted", len)  # a sample taken meanwhile may have gone after the first
+    assert {post.session["joinMeetingTime"] for post in posts} == {"3.000"}
 
 
 def test_a_connection_that_was_up_before_has_no_join_duration(host: Host) -> None:

@@ -10,13 +10,14 @@ from roomtone.metrics import Metrics
 from roomtone.store import Store
 from roomtone.store.memory import MemoryStore
 from roomtone.writer import Writer
+from tests.conftest import run_apart
 
 JOBS_MAX = 3
 WAIT_S_MAX = 20
 
 
 def test_a_queue_that_is_full_takes_nothing_until_a_commit() -> None:
-    asyncio.run(_fill_and_empty())
+    run_apart(_fill_and_empty())
 
 
 async def _fill_and_empty() -> None:
