@@ -14,8 +14,8 @@ import uvicorn
 from starlette.datastructures import Headers
 from starlette.middleware.cors import CORSMiddleware
 from starlette.responses import Response
-from starlette.routing import BaseRoute, Router
-from starlette.types import ASGIApp
+from starlette.routing import BaseRoute, Route, Router
+from starlette.types import ASGIApp, Receive, Scope, Send
 
 from roomtone import api
 from roomtone.api.endpoint import routes_of
@@ -80,7 +80,27 @@ def create_app(
             kept.close()
 
     router = Router(_routes(settings), redirect_slashes=False, lifespan=lifespan)
-    return Observed(router, services)
+    return Observed(_StaticFirst(router), services)
+
+
+class _StaticFirst:
+    """ASGI: a path without parameters is looked up, the others go by the router's patterns."""
+
+    def __init__(self, router: Router) -> None:
+        self._router = router
+        self.routes = router.routes
+        static = [r for r in router.routes if isinstance(r, Route) and not r.param_convertors]
+        self._static = {route.path: route for route in reversed(static)}
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Hand over to the route, else to the router."""
+        route = self._static.get(scope["path"]) if scope["type"] == "http" else None
+        if route is None:
+            await self._router(scope, receive, send)
+        else:
+            scope["route"] = route
+            scope["path_params"] = {}
+            await route.handle(scope, receive, send)
 
 
 def _routes(settings: Settings) -> list[BaseRoute]:
