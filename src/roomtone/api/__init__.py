@@ -3,8 +3,8 @@
 from roomtone.api import admin, collector, meetings, openapi, people, qualities
 from roomtone.api.endpoint import Endpoint
 
-# The collector's endpoints: pages of other origins may use them (CORS), by a list of origins.
-CROSS_ORIGIN_PATHS = ("/v1/webrtc/reports", "/collector.js")
+# Pages of other origins may post here (CORS), by a list of origins; /collector.js is for everybody.
+CROSS_ORIGIN_PATHS = ("/v1/webrtc/reports",)
 
 
 def endpoints() -> list[Endpoint]:
