@@ -34,6 +34,8 @@ T = TypeVar("T")
 TIME_MS_MIN: Final = epoch_ms("2000-01-01T00:00:00Z")
 AHEAD_MS_MAX: Final = 24 * 3600 * 1000
 REPORTS_MAX: Final = 1_000
+OBJECTS_MAX: Final = 50_000
+"""So many objects in one body are decoded in 0.1 s, in which nobody else is heard."""
 NAME_SHOWN_MAX: Final = 64
 MASK_BITS: Final = {4: 28, 6: 96}
 # Not week dates (2020-W15-5) and not 24:00, which newer Pythons read as well.
@@ -78,6 +80,9 @@ _decoders: dict[Any, msgspec.json.Decoder[Any]] = {}
 
 def decode(body: bytes, shape: type[T]) -> T:
     """JSON bytes as `shape`; Invalid with the JSON path and the rule otherwise."""
+    # Counted before anything is made of it: 8 MiB of `{}` would become a gigabyte.
+    if len(body) > 2 * OBJECTS_MAX and body.count(b"{") > OBJECTS_MAX:
+        raise Invalid(f"Expected at most {OBJECTS_MAX} objects in a body - at `$`")
     decoder = _decoders.get(shape)
     if decoder is None:
         decoder = _decoders[shape] = msgspec.json.Decoder(shape)

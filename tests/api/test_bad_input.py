@@ -5,9 +5,11 @@ import json
 from collections.abc import Callable
 from typing import Any
 
+import msgspec
 import pytest
 import zstandard
 
+from roomtone import ingest
 from tests.conftest import Api, session, stream
 
 QUALITIES = "/v1/meeting/qualities"
@@ -85,7 +87,7 @@ FAULTS: list[tuple[str, bytes, str]] = [
     ("10,001 samples", body_with(audioIn=[stream(packetLoss=[0] * 10_001)]), "packetLoss"),
     ("1,001 items", b'{"items": [' + b",".join([b"{}"] * 1_001) + b"]}", ""),
     ("a depth bomb", b'{"items": [], "x": ' + b"[" * 1_000_000, "deep"),
-    ("a depth bomb of objects", b'{"x":' * 200_000, "deep"),
+    ("a depth bomb of objects", b'{"x":' * 40_000, "deep"),
     (
         "nobody",
         body_with(participantId="", participantSessionId=""),
@@ -140,6 +142,49 @@ def test_large_bodies_at_once_are_429_before_memory_grows(
         assert int(answer.headers["retry-after"]) >= 1
     assert posted(api, body_with()).status_code == 204
     assert api.services.bodies_bytes == 60 * 1024 * 1024  # what was held is given back
+
+
+ENTRY = b'{"startTime":"2026-11-24T09:00:00Z"}'
+SESSION = b'{"meetingInstanceId":"m1","participantSessionId":"S","%s":[%s]}'
+REPORT = b'{"connection":"c","timestamp":1795409915066,"stats":[%s]}'
+
+
+def many(entry: bytes, count: int, *, kind: bytes = b"audioIn") -> bytes:
+    """A body of `count` sessions with a hundred entries each."""
+    whole = SESSION % (kind, b",".join([entry] * 100))
+    return b'{"items":[' + b",".join([whole] * count) + b"]}"
+
+
+def many_stats(count: int) -> bytes:
+    """A body of `count` reports with a hundred entries each."""
+    reports = b",".join([REPORT % b",".join([b"{}"] * 100)] * count)
+    return b'{"meetingId":"m1","participantSessionId":"S","reports":[' + reports + b"]}"
+
+
+@pytest.mark.parametrize(
+    ("path", "body"),
+    [
+        (QUALITIES, many(ENTRY, 496)),
+        (QUALITIES, many(b"{}", 496, kind=b"resources")),
+        ("/v1/webrtc/reports", many_stats(496)),
+    ],
+    ids=["streams", "resources", "reports"],
+)
+def test_tens_of_thousands_of_tiny_objects_are_refused_before_they_are_decoded(
+    api: Api, path: str, body: bytes, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def never(*_: Any) -> None:
+        raise AssertionError("it was decoded")
+
+    api.token()
+    monkeypatch.setattr(msgspec.json, "Decoder", never)
+    monkeypatch.setattr(ingest, "_decoders", {})
+    assert_error(api.post(path, body), 400, names="at most 50000 objects in a body - at `$`")
+
+
+def test_as_many_objects_as_a_body_may_have_are_taken(api: Api) -> None:
+    assert api.post("/v1/webrtc/reports", many_stats(495)).status_code == 204
+    assert posted(api, many(ENTRY, 495)).status_code == 204
 
 
 def test_a_form_is_small_because_it_is_read_before_anybody_is_known(api: Api) -> None:
