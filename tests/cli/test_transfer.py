@@ -10,6 +10,8 @@ from typing import Any
 import msgspec
 import pytest
 
+from roomtone import cli
+from roomtone.commands import transfer
 from roomtone.model import COLUMNS, STREAM_KINDS, MediaSession, epoch_ms, sample_count, streams_of
 from roomtone.simulate import meetings
 from tests import conftest
@@ -206,6 +208,61 @@ def test_csv_has_one_row_for_each_sample_of_each_stream(tmp_path: Path) -> None:
     assert muted, "an unknown value is an empty cell"
 
 
+def csv_rows(tmp_path: Path, *sessions: dict[str, Any]) -> list[dict[str, str]]:
+    here = Place(["--data", str(tmp_path), "--org", "acme"])
+    body = write(tmp_path / "in.json", {"items": sessions})
+    assert roomtone("import", body, *here.flags).returncode == 0
+    text = exported(here, "--meeting", "m1", "--format", "csv")
+    return list(csv.DictReader(text.splitlines(keepends=True)))
+
+
+def test_a_session_without_streams_is_one_row_of_a_csv(tmp_path: Path) -> None:
+    empty = session("S2", audioIn=[stream(packetLoss=[])])
+    rows = csv_rows(tmp_path, session("S1"), empty, session("S3", audioIn=[stream()]))
+    assert [row["participantSessionId"] for row in rows] == ["S1", "S2", "S3"]
+    assert rows[0]["webexUserName"] == "Ada Example"
+    assert {rows[0][name] for name in transfer.CSV_HEAD[5:]} == {""}
+    assert [row["stream"] for row in rows] == ["", "", "audioIn"]
+
+
+def test_no_cell_of_a_csv_begins_a_formula(tmp_path: Path) -> None:
+    codec = stream(codec="-1+2", transportType="@SUM(A1)", packetLoss=[None], jitter=[0.5])
+    (row,) = csv_rows(
+        tmp_path,
+        session("+S1", participantId="=P1", webexUserName='=HYPERLINK("x")', audioIn=[codec]),
+    )
+    assert row["participantSessionId"] == "'+S1"
+    assert row["participantId"] == "'=P1"
+    assert row["webexUserName"] == '\'=HYPERLINK("x")'
+    assert row["webexUserEmail"] == "ada@example.com"
+    assert (row["codec"], row["transportType"]) == ("'-1+2", "'@SUM(A1)")
+    assert (row["packetLoss"], row["jitter"]) == ("", "0.5")
+
+
+@pytest.mark.parametrize(
+    ("text", "cell"),
+    [
+        ("", ""),
+        ("Ada", "Ada"),
+        ("a=b", "a=b"),
+        ("Anne-Marie; Bob", "Anne-Marie; Bob"),
+        ("=1+1", "'=1+1"),
+        ("-1", "'-1"),
+        ("  @x", "'  @x"),
+        ("\t=1", "' =1"),
+        ("\r=1", "' =1"),
+        ("\tx", " x"),
+        ("\uff1d1", "'\uff1d1"),
+        ("Ada;=1", "Ada;'=1"),
+        ("Ada; =1;+2", "Ada;' =1;'+2"),
+        ("two\nlines", "two lines"),
+        ("\x1b[2J\x9b2J\x7f", " [2J 2J "),
+    ],
+)
+def test_a_text_is_no_formula_and_holds_no_control_character(text: str, cell: str) -> None:
+    assert transfer.guarded(text) == cell
+
+
 def test_an_export_goes_to_a_file_that_it_does_not_overwrite(tmp_path: Path) -> None:
     here = Place(["--data", str(tmp_path), "--org", "acme"])
     body = write(tmp_path / "in.json", {"items": [session()]})
@@ -262,10 +319,36 @@ def test_a_wrong_wish_is_one_line(command: str, flags: list[str], said: str) -> 
     assert said in one_line(result)
 
 
-def test_a_file_that_is_not_there_is_one_line(tmp_path: Path) -> None:
-    result = roomtone("import", tmp_path / "none.json", "--data", tmp_path, "--org", "acme")
+def test_a_file_that_cannot_be_read_is_named_and_the_others_land(
+    place: Callable[[str], Place], tmp_path: Path
+) -> None:
+    here = place("here")
+    first = write(tmp_path / "a.json", {"items": [session("S1")]})
+    last = write(tmp_path / "z.json", {"items": [session("S2")]})
+    gone, folder = tmp_path / "none.json", tmp_path / "folder.jsonl"
+    folder.mkdir()
+    result = roomtone("import", first, gone, folder, last, *here.flags)
     assert result.returncode == 1
-    assert one_line(result) == f"{tmp_path / 'none.json'}: No such file or directory"
+    assert result.stdout == "imported 2 of 2 items from 2 of 4 files\n"
+    assert result.stderr.splitlines() == [
+        f"{gone}: No such file or directory",
+        f"{folder}: Is a directory",
+    ]
+    landed = json.loads(exported(here, "--meeting", "m1"))["items"]
+    assert [item["participantSessionId"] for item in landed] == ["S1", "S2"]
+
+
+def test_a_file_too_large_for_one_document_is_named_and_the_others_land(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setattr(transfer, "FILE_BYTES_MAX", 1_000)
+    large = write(tmp_path / "a.json", {"items": [session(webexUserName="x" * 1_000)]})
+    small = write(tmp_path / "b.json", {"items": [session("S2")]})
+    near = ["--data", str(tmp_path), "--org", "acme"]
+    assert cli.run(["import", str(large), str(small), *near]) == 1
+    told = capsys.readouterr()
+    assert told.out == "imported 1 of 1 item from 1 of 2 files\n"
+    assert told.err == f"{large}: larger than 1000 bytes; use JSONL\n"
 
 
 def test_a_server_that_is_away_is_one_line(tmp_path: Path) -> None:

@@ -1,10 +1,11 @@
 """`roomtone import` and `roomtone export`: media sessions in files, in the API's own JSON."""
 
 import csv
+import re
 import sys
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
-from itertools import islice
+from itertools import chain, islice
 from pathlib import Path
 from typing import Annotated, Final, Literal, NamedTuple, Protocol, TextIO
 
@@ -41,6 +42,9 @@ CSV_HEAD: Final = (
     "meetingInstanceId", "participantId", "participantSessionId", "webexUserName",
     "webexUserEmail", "stream", "time", "samplingInterval", "codec", "transportType", *COLUMNS,
 )  # fmt: skip
+# A semicolon parts cells where the comma is in numbers. The last four signs are full-width forms.
+FORMULA_START: Final = re.compile(r"(?:^|(?<=;))(?=\s*[=+\-@\uff1d\uff0b\uff0d\uff20])")
+CONTROLS_AS_SPACES: Final = dict.fromkeys((*range(0x20), *range(0x7F, 0xA0)), " ")
 
 
 class Item(NamedTuple):
@@ -62,12 +66,18 @@ class _Count:
     def __init__(self) -> None:
         self.good = 0
         self.bad = 0
+        self.unread = 0
 
     def refuse(self, place: str, why: str) -> None:
         """Name a bad item on standard error."""
         self.bad += 1
         if self.bad <= BAD_SHOWN_MAX:
             warn(f"{place}: {why}")
+
+    def give_up(self, file: Path, why: str) -> None:
+        """Name a file that cannot be read, or not to its end."""
+        self.unread += 1
+        warn(f"{file}: {why}")
 
 
 def import_files(
@@ -77,7 +87,8 @@ def import_files(
 ) -> int:
     """Take in files of media sessions: bodies {"items": [...]} or JSONL of sessions or bodies.
 
-    A bad item is named with its file and JSON path, the good ones land. Exit code 1 if any was bad.
+    A bad item is named with its file and JSON path, a file that cannot be read by its name; all
+    the others land. Exit code 1 if there was any.
 
     Parameters
     ----------
@@ -95,15 +106,17 @@ def import_files(
                 _put(target, batch, count, drop_raw_addresses=drop_raw_addresses)
                 advance(sum(item.size for item in batch))
     items_in_all = plural(count.good + count.bad, "item")
-    say(f"imported {count.good:,} of {items_in_all} from {plural(len(files), 'file')}")
-    return 1 if count.bad else 0
+    read = f"{len(files) - count.unread:,} of " if count.unread else ""
+    say(f"imported {count.good:,} of {items_in_all} from {read}{plural(len(files), 'file')}")
+    return 1 if count.bad or count.unread else 0
 
 
 def _size(file: Path) -> int:
-    size = file.stat().st_size
-    if size > FILE_BYTES_MAX and not _is_lines(file):
-        raise Invalid(f"{file} is larger than {FILE_BYTES_MAX} bytes; use JSONL")
-    return size
+    """For the progress bar: 0 for a file that is not there, which is named when its turn comes."""
+    try:
+        return file.stat().st_size
+    except OSError:
+        return 0
 
 
 def _is_lines(file: Path) -> bool:
@@ -111,8 +124,19 @@ def _is_lines(file: Path) -> bool:
 
 
 def _items(file: Path, count: _Count) -> Iterator[Item]:
+    """The sessions of a file, of none if it cannot be read."""
+    try:
+        yield from _read(file, count)
+    except OSError as error:
+        count.give_up(file, error.strerror or str(error))
+
+
+def _read(file: Path, count: _Count) -> Iterator[Item]:
     """The sessions of a file. What is no JSON is refused, file by file or line by line."""
     if not _is_lines(file):
+        if file.stat().st_size > FILE_BYTES_MAX:
+            count.give_up(file, f"larger than {FILE_BYTES_MAX} bytes; use JSONL")
+            return
         text = file.read_bytes()
         if _is_one_document(text):
             yield from _document(text, str(file), count)
@@ -184,7 +208,8 @@ def export(
     """Write media sessions out: of the named meetings, or of those that started in a time.
 
     json is one body {"items": [...]} and jsonl one session a line: `roomtone import` reads both
-    again. csv has one row for each sample of each stream; unknown values are empty.
+    again. csv has one row for each sample of each stream, or one for a session without samples;
+    unknown values are empty, and a text that a spreadsheet would take for a formula begins with '.
 
     Parameters
     ----------
@@ -287,7 +312,10 @@ class LinesWriter:
 
 
 class CsvWriter:
-    """One row for each sample of each stream; `time` is the start of the sample's interval."""
+    """One row for each sample of each stream; `time` is the start of the sample's interval.
+
+    A session without samples has one row, which says no more than who it was.
+    """
 
     def __init__(self, file: TextIO) -> None:
         self._csv = csv.writer(file, lineterminator="\n")
@@ -308,20 +336,39 @@ WRITERS: Final[dict[Format, type[Writer]]] = {
 }
 
 
+def guarded(text: str) -> str:
+    """A text as a CSV cell that no spreadsheet takes for a formula and no terminal for a command.
+
+    OWASP, *CSV Injection*: a `'` goes before a sign that begins a formula. Control characters
+    become spaces.
+    """
+    return FORMULA_START.sub("'", text.translate(CONTROLS_AS_SPACES))
+
+
 def _rows(session: MediaSession) -> Iterator[tuple[object, ...]]:
     who = (
-        session.meetingInstanceId,
-        session.participantId,
-        session.participantSessionId,
-        session.webexUserName,
-        session.webexUserEmail,
+        guarded(session.meetingInstanceId),
+        guarded(session.participantId),
+        guarded(session.participantSessionId),
+        guarded(session.webexUserName),
+        guarded(session.webexUserEmail),
     )
+    samples = _sample_rows(session)
+    first = next(samples, None)
+    if first is None:
+        yield (*who, *[None] * (len(CSV_HEAD) - len(who)))
+        return
+    for row in chain((first,), samples):
+        yield (*who, *row)
+
+
+def _sample_rows(session: MediaSession) -> Iterator[tuple[object, ...]]:
     for kind in STREAM_KINDS:
         for entry in streams_of(session, kind):
             columns = [column_of(entry, name) for name in COLUMNS]
             start_ms, length_ms = epoch_ms(entry.startTime), entry.samplingInterval * 1000
+            codec, transport = guarded(entry.codec), guarded(entry.transportType)
             for at in range(sample_count(entry)):
                 values = (column[at] if at < len(column) else None for column in columns)
                 moment = iso_ms(round(start_ms + at * length_ms))
-                about = (kind, moment, entry.samplingInterval, entry.codec, entry.transportType)
-                yield (*who, *about, *values)
+                yield (kind, moment, entry.samplingInterval, codec, transport, *values)
