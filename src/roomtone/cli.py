@@ -92,7 +92,7 @@ def _usage(error: CycloptsError) -> str:
         known = [name for item in error.argument_collection for name in item.names if item.parse]
         return f"unknown setting {option}" + nearest(option, known)
     if isinstance(error, UnknownCommandError) and error.unused_tokens:
-        known = [*COMMANDS, "token", *TOKEN_COMMANDS]
+        known = [*TOKEN_COMMANDS] if error.command_chain else [*COMMANDS, "token"]
         return f"unknown command {error.unused_tokens[0]}" + nearest(error.unused_tokens[0], known)
     error.verbose = False
     return str(error)

@@ -84,6 +84,8 @@ CLIENT_VARIABLES: Final = ("ROOMTONE_CONFIG", "ROOMTONE_TOKEN")
 """Variables of the command line that are no settings of a server."""
 
 FILE_BYTES_MAX: Final = 1024 * 1024
+LIKENESS_MIN: Final = 0.65
+"""As difflib's ratio, 0..1: below it a suggestion misleads (`exit` and `export` have 0.6)."""
 DURATION_DAYS_MAX: Final = 36_500
 _UNITS_MS: Final = {"s": 1_000, "m": 60_000, "h": 3_600_000, "d": 86_400_000, "w": 604_800_000}
 
@@ -107,9 +109,12 @@ def names() -> tuple[str, ...]:
 
 
 def nearest(name: str, known: Iterable[str]) -> str:
-    """`; did you mean X?` with the known name that is most like `name`."""
-    found = difflib.get_close_matches(name, list(known), n=1, cutoff=0.0)
-    return f"; did you mean {found[0]}?" if found else ""
+    """`; did you mean X?` with the known name most like `name`, "" when none is much like it."""
+    # What every name begins with tells nothing, and would make all of them alike.
+    bare = {one.removeprefix(VARIABLE_PREFIX).lstrip("-"): one for one in known}
+    wanted = name.removeprefix(VARIABLE_PREFIX).lstrip("-")
+    found = difflib.get_close_matches(wanted, bare, n=1, cutoff=LIKENESS_MIN)
+    return f"; did you mean {bare[found[0]]}?" if found else ""
 
 
 def from_environment(environ: Mapping[str, str]) -> dict[str, str]:

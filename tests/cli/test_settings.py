@@ -104,24 +104,28 @@ def test_help_names_every_setting_with_its_default() -> None:
         ("--prot", "1", "--port"),
         ("--webex-limit", "", "--webex-limits"),
         ("--keeep", "90d", "--keep"),
-        ("--zzz", "1", "--"),
+        ("--origins", "x", ""),
+        ("--zzz", "1", ""),
     ],
 )
-def test_an_unknown_flag_is_one_line_with_the_nearest_known(
+def test_an_unknown_flag_is_one_line_with_a_known_one_that_is_near(
     name: str, text: str, known: str
 ) -> None:
     result = roomtone("serve", name, *([text] if text else []))
     assert result.returncode == 2
     line = one_line(result)
-    assert line.startswith(f"unknown setting {name}; did you mean {known}")
+    meant = f"; did you mean {known}?" if known else ""
+    assert line == f"unknown setting {name}{meant}"
 
 
-def test_an_unknown_variable_is_one_line_with_the_nearest_known() -> None:
-    result = roomtone("serve", env={"ROOMTONE_PROT": "1"})
+@pytest.mark.parametrize(
+    ("name", "meant"),
+    [("ROOMTONE_PROT", "; did you mean ROOMTONE_PORT?"), ("ROOMTONE_ZZZ", "")],
+)
+def test_an_unknown_variable_is_one_line_with_a_known_one_that_is_near(name: str, meant: str) -> None:
+    result = roomtone("serve", env={name: "1"})
     assert result.returncode == 2
-    assert one_line(result) == (
-        "unknown setting ROOMTONE_PROT in the environment; did you mean ROOMTONE_PORT?"
-    )
+    assert one_line(result) == f"unknown setting {name} in the environment{meant}"
 
 
 def test_an_unknown_key_is_one_line_with_the_file_and_the_nearest_known(tmp_path: Path) -> None:
@@ -284,9 +288,25 @@ def test_the_help_of_a_command_comes_without_error(
     assert f"Usage: roomtone {name}" in capsys.readouterr().out
 
 
-def test_an_unknown_command_is_one_line(capsys: pytest.CaptureFixture[str]) -> None:
-    assert cli.run(["serv"]) == 2
-    assert capsys.readouterr().err == "roomtone: unknown command serv; did you mean serve?\n"
+@pytest.mark.parametrize(
+    ("text", "meant"),
+    [
+        ("serv", "; did you mean serve?"),
+        ("inport", "; did you mean import?"),
+        ("doc", "; did you mean doctor?"),
+        ("token creat", "; did you mean create?"),
+        ("creat", ""),
+        ("token serve", ""),
+        ("exit", ""),
+        ("frobnicate", ""),
+    ],
+)
+def test_an_unknown_command_is_one_line_and_a_near_one_is_suggested_where_there_is_one(
+    text: str, meant: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert cli.run(text.split()) == 2
+    unknown = text.split()[-1]
+    assert capsys.readouterr().err == f"roomtone: unknown command {unknown}{meant}\n"
 
 
 def test_the_version_is_the_package_s(capsys: pytest.CaptureFixture[str]) -> None:

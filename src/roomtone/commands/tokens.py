@@ -83,7 +83,7 @@ def _scopes(texts: tuple[str, ...]) -> frozenset[str]:
     for scope in sorted(scopes):
         if scope not in SCOPES:
             known = ", ".join(SCOPES)
-            raise Invalid(f"unknown scope {scope}{nearest(scope, SCOPES)} Known: {known}")
+            raise Invalid(f"unknown scope {scope}; known: {known}{nearest(scope, SCOPES)}")
     return scopes
 
 
