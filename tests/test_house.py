@@ -16,7 +16,7 @@ LAYERS = (
     ("config",),
     ("measure",),
     ("store", "metrics"),
-    ("auth", "cache", "writer"),
+    ("auth", "cache", "limits", "writer"),
     ("ingest",),
     ("services",),
     ("api",),

@@ -22,6 +22,7 @@ from roomtone.api.endpoint import routes_of
 from roomtone.cache import AnswerCache
 from roomtone.config import Settings, keep_ms, trusted_networks
 from roomtone.errors import Invalid, RoomtoneError
+from roomtone.limits import CollectorUse
 from roomtone.metrics import Metrics
 from roomtone.observe import ErrorsAnswered, Observed, log, log_to_stderr
 from roomtone.protocol import BoundedHttp
@@ -63,6 +64,9 @@ def create_app(
         writer=Writer(kept, metrics, jobs_max=settings.queue_posts_max),
         metrics=metrics,
         cache=AnswerCache(settings.cache_bytes_max),
+        collector_use=CollectorUse(
+            posts_max=settings.collector_posts_max, sessions_max=settings.collector_sessions_max
+        ),
         trusted_proxies=trusted_networks(settings),
         now_ms=now_ms,
     )

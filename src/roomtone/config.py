@@ -61,6 +61,12 @@ class Settings:
     collector_token_s: int = 14_400
     """The longest life, in seconds, of a collector's token."""
 
+    collector_posts_max: int = 120
+    """Posts a minute with one collector's token; more are answered 429."""
+
+    collector_sessions_max: int = 100
+    """Sessions that one collector's token may post to; another is answered 409."""
+
     body_bytes_max: int = 8 * 1024 * 1024
     """Largest request body, before and after unpacking."""
 
@@ -94,6 +100,8 @@ RANGES: Final[dict[str, tuple[float, float]]] = {
     "interval_s": (1, 3_600),
     "silence_s": (1, 86_400),
     "collector_token_s": (60, 604_800),
+    "collector_posts_max": (1, 1_000_000),
+    "collector_sessions_max": (1, 10_000),
     "body_bytes_max": (1_024, 1024**3),
     "queue_posts_max": (1, 1_000_000),
     "read_s_max": (0.01, 3_600),

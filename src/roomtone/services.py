@@ -8,6 +8,7 @@ from typing import Any, Final, TypeVar
 
 from roomtone.cache import AnswerCache, CallTimes, RecentCalls
 from roomtone.config import Network, Settings
+from roomtone.limits import CollectorUse
 from roomtone.metrics import Metrics
 from roomtone.store import Store
 from roomtone.writer import Writer
@@ -58,6 +59,7 @@ class Services:
     writer: Writer
     metrics: Metrics
     cache: AnswerCache
+    collector_use: CollectorUse
     trusted_proxies: tuple[Network, ...] = ()
     call_times: CallTimes = field(default_factory=CallTimes)
     test_calls: RecentCalls = field(

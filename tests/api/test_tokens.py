@@ -5,6 +5,7 @@ from typing import Any
 
 import pytest
 
+from roomtone import limits
 from roomtone.auth import SCOPES
 from roomtone.cache import RecentCalls
 from roomtone.model import MediaSession
@@ -145,6 +146,55 @@ def test_a_collectors_token_ends_when_it_says_and_never_lives_longer_than_the_se
     api.clock.advance(s=60)
     assert_error(post_report(api, short["token"], report()), 401, names="expired")
     assert post_report(api, long["token"], report()).status_code == 204
+
+
+def test_a_collectors_token_may_post_so_often_a_minute_and_others_are_not_counted_with_it(
+    make_api: Callable[..., Api],
+) -> None:
+    api = make_api(collector_posts_max=3)
+    ada, eve = (collector_token(api)["token"] for _ in range(2))
+    assert [post_report(api, ada, report()).status_code for _ in range(3)] == [204] * 3
+    api.clock.advance(s=12.5)
+    late = post_report(api, ada, report())
+    assert_error(late, 429, names="3 posts in a minute")
+    assert late.headers["retry-after"] == "48"  # whole seconds, never too few
+    assert post_report(api, eve, report(session_id="S2")).status_code == 204
+    for _ in range(5):
+        assert api.post("/v1/webrtc/reports", report(session_id="S3")).status_code == 204
+    api.clock.advance(s=47.5)
+    assert post_report(api, ada, report()).status_code == 204
+
+
+def test_a_collectors_token_may_post_to_so_many_sessions_and_goes_on_with_those_it_has(
+    make_api: Callable[..., Api],
+) -> None:
+    api = make_api(collector_sessions_max=2)
+    token = collector_token(api)["token"]
+    for name in ("S1", "S2", "S1", "S2"):
+        assert post_report(api, token, report(session_id=name)).status_code == 204
+    assert_error(post_report(api, token, report(session_id="S3")), 409, names="2 sessions")
+    assert post_report(api, token, report(session_id="S1")).status_code == 204
+    assert (
+        post_report(api, collector_token(api)["token"], report(session_id="S4")).status_code == 204
+    )
+    assert api.post("/v1/webrtc/reports", report(session_id="S5")).status_code == 204
+
+
+def test_what_is_remembered_of_collectors_tokens_is_bounded_and_the_oldest_goes(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(limits, "TOKENS_MAX", 2)
+    use = limits.CollectorUse(posts_max=1, sessions_max=1)
+    assert [use.wait_ms(token, 0) for token in (b"a", b"b", b"a")] == [0, 0, 60_000]
+    assert use.wait_ms(b"c", 0) == 0  # b was not used for the longest time
+    assert use.wait_ms(b"a", 0) == 60_000
+    assert use.wait_ms(b"b", 0) == 0
+
+
+def test_a_clock_that_is_set_back_locks_no_collector_out() -> None:
+    use = limits.CollectorUse(posts_max=1, sessions_max=1)
+    assert use.wait_ms(b"a", 10**9) == 0
+    assert use.wait_ms(b"a", 5) == 0
 
 
 def test_an_anonymous_reader_sees_figures_but_no_person(api: Api) -> None:

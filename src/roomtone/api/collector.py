@@ -20,9 +20,9 @@ from roomtone.api.wire import (
     principal_of,
     services_of,
 )
-from roomtone.auth import COLLECTOR_SCOPE, BoundParticipant, hash_token, new_token
+from roomtone.auth import COLLECTOR_SCOPE, BoundParticipant, Principal, hash_token, new_token
 from roomtone.config import Network
-from roomtone.errors import Forbidden, NotFound, TooMany
+from roomtone.errors import Conflict, Forbidden, NotFound, TooMany
 from roomtone.model import MeetingNews, iso_ms
 from roomtone.services import Services
 from roomtone.store import Store, Token
@@ -107,6 +107,8 @@ async def post_reports(request: Request) -> Response:
     principal = principal_of(request, "telemetry:write", COLLECTOR_SCOPE)
     now_ms = services.now_ms()
     settings = services.settings
+    if principal.participant is not None:
+        _keep_posts_max(services, principal, now_ms)
     session, reports = ingest.parse_reports(
         await body_of(request),
         now_ms,
@@ -115,6 +117,8 @@ async def post_reports(request: Request) -> Response:
     )
     if principal.meeting and session.meetingInstanceId != principal.meeting:
         raise Forbidden("The token is bound to another meeting - at `$.meetingId`.")
+    if principal.participant is not None:
+        _keep_sessions_max(services, principal, session.participantSessionId)
     measured = await services.writer.run(
         ingest.put_reports(
             principal.org,
@@ -130,6 +134,20 @@ async def post_reports(request: Request) -> Response:
     fates.labels("late").inc(measured.late)
     fates.labels("repeated").inc(measured.repeated)
     return Response(status_code=204)
+
+
+def _keep_posts_max(services: Services, principal: Principal, now_ms: int) -> None:
+    wait_ms = services.collector_use.wait_ms(principal.token_hash, now_ms)
+    if wait_ms:
+        most = services.settings.collector_posts_max
+        raise TooMany(f"More than {most} posts in a minute.", retry_after=-(-wait_ms // 1000))
+
+
+def _keep_sessions_max(services: Services, principal: Principal, session_id: str) -> None:
+    # Not 429: it would be refused again for as long as the token lives.
+    if not services.collector_use.admits(principal.token_hash, session_id):
+        most = services.settings.collector_sessions_max
+        raise Conflict(f"The token has {most} sessions already - at `$.participantSessionId`.")
 
 
 def _client_address(request: Request, trusted_proxies: tuple[Network, ...]) -> str:
