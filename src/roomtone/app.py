@@ -51,8 +51,9 @@ def create_app(
 ) -> Observed:
     """The ASGI application. Without a store it opens `settings.data`, and closes it at the end.
 
-    Each of `background` runs beside the server for as long as it lives. Without `upkeep` nothing
-    is sealed or removed unless the caller sees to it.
+    Each of `background` runs beside the server for as long as it lives; one that fails is logged,
+    and the server goes on without it. Without `upkeep` nothing is sealed or removed unless the
+    caller sees to it.
     """
     own_store = store is None
     running = (_keep_up, *background) if upkeep else tuple(background)
@@ -74,7 +75,9 @@ def create_app(
     @contextlib.asynccontextmanager
     async def lifespan(_app: Any) -> AsyncIterator[None]:
         services.writer.start()
-        tasks = [asyncio.create_task(run(services)) for run in running]
+        tasks = [asyncio.create_task(run(services), name=_name_of(run)) for run in running]
+        for task in tasks:
+            task.add_done_callback(_say_if_failed)
         yield
         for task in tasks:
             task.cancel()
@@ -85,6 +88,18 @@ def create_app(
 
     router = Router(_routes(settings), redirect_slashes=False, lifespan=lifespan)
     return Observed(_StaticFirst(router), services)
+
+
+def _name_of(run: Background) -> str:
+    name: str = getattr(run, "__name__", type(run).__name__)
+    return name
+
+
+def _say_if_failed(task: asyncio.Task[None]) -> None:
+    """Log a fault of ours that ended a background task, which nobody waits for."""
+    error = None if task.cancelled() else task.exception()
+    if isinstance(error, Exception):
+        log.error("background failed", exc_info=error, extra={"fields": {"task": task.get_name()}})
 
 
 class _StaticFirst:

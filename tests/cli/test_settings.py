@@ -122,7 +122,7 @@ def test_an_unknown_flag_is_one_line_with_a_known_one_that_is_near(
     ("name", "meant"),
     [("ROOMTONE_PROT", "; did you mean ROOMTONE_PORT?"), ("ROOMTONE_ZZZ", "")],
 )
-def test_an_unknown_variable_is_one_line_with_a_known_one_that_is_near(name: str, meant: str) -> None:
+def test_an_unknown_variable_is_one_line_with_a_near_known_one(name: str, meant: str) -> None:
     result = roomtone("serve", env={name: "1"})
     assert result.returncode == 2
     assert one_line(result) == f"unknown setting {name} in the environment{meant}"

@@ -1,14 +1,18 @@
 """The task that seals and removes lives on, whatever the store throws at it."""
 
+import asyncio
+import json
 import threading
 
 import pytest
 from starlette.testclient import TestClient
 
-from roomtone import app
+from roomtone import app, demo
 from roomtone.config import Settings
 from roomtone.errors import Gone, Unavailable
 from roomtone.model import MeetingNews, epoch_ms
+from roomtone.observe import JsonLines
+from roomtone.services import Services
 from roomtone.store.memory import MemoryStore
 
 SEALED_AGAIN_S_MAX = 20
@@ -46,6 +50,44 @@ def test_upkeep_survives_every_failure(
         "upkeep failed",
         "upkeep failed",
     ]
+
+
+def test_a_fault_that_ends_the_demonstration_is_one_line_of_the_log_and_the_server_goes_on(
+    monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    broken = threading.Event()
+
+    def pieces(*_args: object, **_times: int) -> None:
+        broken.set()
+        raise ZeroDivisionError("a bug")
+
+    monkeypatch.setattr(demo, "GROW_EVERY_S", 0.01)
+    monkeypatch.setattr(demo, "pieces", pieces)
+    now_ms = epoch_ms("2026-11-24T10:00:00Z")
+    growth = demo.Growth(demo.live_meeting(now_ms, 60), told_ms=now_ms)
+    served = app.create_app(Settings(), MemoryStore(), background=[growth], upkeep=False)
+    with TestClient(served) as client:
+        assert broken.wait(ROUND_S_MAX)
+        assert client.get("/health/live").status_code == 200
+    (record,) = caplog.records
+    (line,) = JsonLines().format(record).splitlines()
+    told = json.loads(line)
+    assert (told["level"], told["event"], told["task"]) == ("error", "background failed", "Growth")
+    assert told["exception"].endswith("ZeroDivisionError: a bug")
+
+
+def test_what_runs_beside_the_server_is_ended_without_a_word(
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    begun = threading.Event()
+
+    async def forever(_services: Services) -> None:
+        begun.set()
+        await asyncio.Event().wait()
+
+    with TestClient(app.create_app(Settings(), MemoryStore(), background=[forever])):
+        assert begun.wait(ROUND_S_MAX)
+    assert caplog.records == []
 
 
 def is_removed(store: MemoryStore, meeting: str) -> bool:
