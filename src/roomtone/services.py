@@ -68,6 +68,7 @@ class Services:
     this_turn: ThisTurn = field(default_factory=ThisTurn)
     now_ms: Callable[[], int] = wall_clock_ms
     bodies_bytes: int = 0
+    backups: int = 0
 
     def bodies_bytes_max(self) -> int:
         """How many bytes of bodies may be in work at once: two of the largest always may."""

@@ -1,5 +1,6 @@
 """What only a store in files can do, and how it fails: durability, erasure, backup, bad media."""
 
+import itertools
 import json
 import threading
 from collections.abc import Callable
@@ -378,6 +379,25 @@ def test_a_backup_of_one_organisation_holds_nothing_of_another(
         assert copy.check() == []
     finally:
         copy.close()
+
+
+@pytest.mark.parametrize("at", [0, 1, 2, 5])
+def test_a_backup_ends_when_its_progress_raises_and_leaves_nothing(
+    sqlite: Store, tmp_path: Path, at: int
+) -> None:
+    put(sqlite, *(long_piece(n) for n in range(20)))
+    seal(sqlite, now=9)
+    calls = itertools.count()
+
+    def progress(_part: float) -> None:
+        if next(calls) == at:
+            raise KeyError("enough")
+
+    copy = tmp_path / "copy"
+    copy.mkdir()
+    with pytest.raises(KeyError, match="enough"):
+        sqlite.backup(copy / "roomtone.db", org="acme", progress=progress)
+    assert list(copy.iterdir()) == []
 
 
 def test_a_backup_shows_one_moment_while_others_write(

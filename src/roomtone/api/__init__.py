@@ -1,6 +1,6 @@
 """The REST API: every endpoint, declared once, for the router and for the OpenAPI document."""
 
-from roomtone.api import admin, collector, meetings, openapi, people, qualities
+from roomtone.api import admin, backup, collector, meetings, openapi, people, qualities
 from roomtone.api.endpoint import Endpoint
 
 # Pages of other origins may post here (CORS), by a list of origins; /collector.js is for everybody.
@@ -15,5 +15,6 @@ def endpoints() -> list[Endpoint]:
         *people.endpoints(),
         *collector.endpoints(),
         *admin.endpoints(),
+        *backup.endpoints(),
     ]
     return [*described, openapi.endpoint(described)]

@@ -1,14 +1,11 @@
-"""What the operator needs: erase, purge, backup; health and metrics."""
+"""What the operator needs: erase, purge; health and metrics."""
 
-import tempfile
-from pathlib import Path
 from typing import Annotated, Final
 
 from msgspec import Meta, Struct
-from starlette.background import BackgroundTask
 from starlette.concurrency import run_in_threadpool
 from starlette.requests import Request
-from starlette.responses import FileResponse, Response
+from starlette.responses import Response
 
 from roomtone.api.endpoint import Endpoint
 from roomtone.api.wire import decoded_body, json_response, principal_of, services_of
@@ -18,7 +15,6 @@ from roomtone.model import STRING_LENGTH_MAX, Time, epoch_ms
 
 ADMIN: Final = "roomtone:admin"
 PURGE_STEP_MEETINGS: Final = 50
-SQLITE_TYPE: Final = "application/vnd.sqlite3"
 
 
 class Erase(Struct, kw_only=True):
@@ -79,25 +75,6 @@ async def purge(request: Request) -> Response:
             return json_response(request, Purged(meetings=removed))
 
 
-async def backup(request: Request) -> Response:
-    """A consistent copy of the organisation's data: an SQLite file that `roomtone serve` opens."""
-    services = services_of(request)
-    principal = principal_of(request, ADMIN)
-    folder = tempfile.TemporaryDirectory(prefix="roomtone-backup-")
-    target = Path(folder.name) / "roomtone.db"
-    try:
-        await run_in_threadpool(lambda: services.store.backup(target, org=principal.org))
-    except BaseException:
-        folder.cleanup()
-        raise
-    return FileResponse(
-        target,
-        media_type=SQLITE_TYPE,
-        filename="roomtone.db",
-        background=BackgroundTask(folder.cleanup),
-    )
-
-
 async def live(request: Request) -> Response:
     """The process answers."""
     return json_response(request, Health(status="ok"))
@@ -138,15 +115,6 @@ def endpoints() -> list[Endpoint]:
             body=Purge,
             answers={200: Purged},
             errors=writes,
-        ),
-        Endpoint(
-            method="GET",
-            path="/v1/roomtone/backup",
-            handler=backup,
-            summary="A copy of the organisation's data",
-            scopes=(ADMIN,),
-            answers={200: SQLITE_TYPE},
-            errors=(401, 403, 503),
         ),
         Endpoint(
             method="GET",

@@ -236,7 +236,8 @@ class Store(Protocol):
     ) -> None:
         """Write a consistent copy to `target` (must not exist) while others read and write.
 
-        With an organisation only its data are in the copy. progress gets 0..1.
+        With an organisation only its data are in the copy. progress gets 0..1, often, to the end;
+        what it raises ends the copy, of which nothing is left.
         """
 
     def check(self) -> list[str]:

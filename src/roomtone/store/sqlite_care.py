@@ -9,7 +9,13 @@ import apsw
 
 from roomtone.errors import Conflict
 from roomtone.store import block
-from roomtone.store.sqlite_files import BUSY_MS_MAX, MEDIUM_ERRORS, connect, fetch
+from roomtone.store.sqlite_files import (
+    BUSY_MS_MAX,
+    MEDIUM_ERRORS,
+    PROGRESS_STEPS,
+    connect,
+    fetch,
+)
 from roomtone.store.sqlite_rows import ROW_BYTES, block_of, write_block
 
 PAGES_PER_STEP: Final = 256
@@ -33,7 +39,7 @@ def backup(
     partial = target.with_name(f".{target.name}.partial")
     try:
         _copy(source, partial, progress)
-        _finish(partial, org)
+        _finish(partial, org, progress)
         os.link(partial, target)
     finally:
         for name in (partial.name, f"{partial.name}-wal", f"{partial.name}-shm"):
@@ -56,9 +62,16 @@ def _copy(source: Path, partial: Path, progress: Callable[[float], None] | None)
         read.close()
 
 
-def _finish(partial: Path, org: str | None) -> None:
+def _finish(partial: Path, org: str | None, progress: Callable[[float], None] | None) -> None:
     db = connect(partial)
+
+    def go_on() -> bool:
+        if progress is not None:
+            progress(1.0)
+        return False
+
     try:
+        db.set_progress_handler(go_on, PROGRESS_STEPS)
         # one file without companions, and on the disk before it gets its name
         db.execute("PRAGMA journal_mode = DELETE; PRAGMA synchronous = FULL").fetchall()
         if org is not None:
@@ -68,7 +81,7 @@ def _finish(partial: Path, org: str | None) -> None:
                 for statement in _OTHERS.strip().split("\n"):
                     db.execute(statement, (key,))
                 db.execute("DELETE FROM token WHERE org <> ?", (org,))
-                _rewrite_blocks(db)
+                _rewrite_blocks(db, go_on)
             db.execute("VACUUM")
     finally:
         db.close()
@@ -76,7 +89,7 @@ def _finish(partial: Path, org: str | None) -> None:
         os.fsync(file.fileno())
 
 
-def _rewrite_blocks(db: apsw.Connection) -> None:
+def _rewrite_blocks(db: apsw.Connection, go_on: Callable[[], bool]) -> None:
     """Write the blocks that sessions have into new rows, and remove the old ones."""
     last = fetch(db, "SELECT ifnull(max(id), 0) FROM block")[0][0]
     first = last + 1
@@ -84,6 +97,7 @@ def _rewrite_blocks(db: apsw.Connection) -> None:
     for (key,) in fetch(db, "SELECT key FROM session WHERE block IS NOT NULL ORDER BY key"):
         data = block_of(db, key)
         assert data is not None, "it was there a moment ago"
+        go_on()
         write_block(db, key, data, at=at)
         at += len(data)
     db.execute("DELETE FROM block WHERE id < ?", (first,))
