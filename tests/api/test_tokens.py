@@ -6,7 +6,7 @@ from typing import Any
 import pytest
 
 from roomtone import limits
-from roomtone.auth import SCOPES
+from roomtone.auth import SCOPES, hash_token, new_token
 from roomtone.cache import RecentCalls
 from roomtone.model import MediaSession
 from roomtone.store import Store
@@ -236,7 +236,6 @@ def test_me_is_whoever_holds_the_token(api: Api) -> None:
 
 
 def refreshable(api: Api) -> dict[str, str]:
-    from roomtone.auth import hash_token, new_token
     from tests.conftest import stored_token
 
     form = {
@@ -275,7 +274,11 @@ def test_a_refresh_token_gives_an_access_token(api: Api) -> None:
     headers = {"Authorization": f"Bearer {fresh['access_token']}"}
     assert api.client.get(READS[0][0], headers=headers).status_code == 200
     api.clock.advance(s=fresh["expires_in"])
-    assert_error(api.client.get(READS[0][0], headers=headers), 401)
+    assert_error(api.client.get(READS[0][0], headers=headers), 401, names="expired")
+    api.clock.advance(s=86_400)
+    api.upkeep()
+    assert api.store.token(hash_token(fresh["access_token"])) is None
+    assert_error(api.client.get(READS[0][0], headers=headers), 401, names="not known")
 
 
 @pytest.mark.parametrize(

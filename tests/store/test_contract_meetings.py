@@ -325,24 +325,32 @@ def test_tokens_are_found_by_hash_and_listed_by_age(store: Store) -> None:
     assert store.tokens("acme") == [two, renamed]
 
 
-def test_collectors_tokens_are_removed_a_day_after_they_expired_and_others_stay(
-    store: Store,
+KINDS = {
+    "access": {},
+    "collector": {"meeting": M1, "participant": b'{"webexUserName":"Ann"}'},
+    "refresh": {"client_id": "c", "client_secret_hash": b"s"},
+}
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_tokens_are_removed_a_day_after_they_expired_a_few_at_a_time(
+    store: Store, kind: str
 ) -> None:
-    bound = {"kind": "collector", "meeting": M1, "participant": b'{"webexUserName":"Ann"}'}
+    bound = {"kind": kind, **KINDS[kind]}
     old = token(1, **bound, expires_ms=T0)
     older = token(2, **bound, expires_ms=T0 - 1)
     young = token(3, **bound, expires_ms=T0 + 1)
-    access = token(4, expires_ms=T0)
+    eternal = token(4, **bound, revoked_ms=T0)
     day = TOKEN_KEPT_MS / MINUTE
     with store.transaction():
-        for each in (old, older, young, access):
+        for each in (old, older, young, eternal):
             store.put_token(each)
     seal(store, now=day - 1)
     assert store.token(older.hash) == older
     seal(store, now=day, limit=1)
     assert [store.token(t.hash) for t in (old, older)] == [old, None]
     seal(store, now=day)
-    assert [store.token(t.hash) for t in (old, young, access)] == [None, young, access]
+    assert [store.token(t.hash) for t in (old, young, eternal)] == [None, young, eternal]
 
 
 @pytest.mark.parametrize(

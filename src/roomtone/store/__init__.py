@@ -53,7 +53,7 @@ from roomtone.model import MediaSession, Meeting, MeetingNews, MeetingState, Par
 
 MEETING_ID_MINTED = "{hex32}_I_{digits18}"
 TOKEN_KEPT_MS = 24 * 3600 * 1000
-"""A collector that comes back within a day still hears that its token has expired."""
+"""Whoever comes back within a day still hears that the token has expired; then it is unknown."""
 
 
 class Token(Struct, kw_only=True, frozen=True):
@@ -164,8 +164,8 @@ class Store(Protocol):
         in a call); so is an announced one, silent for as long after its start, in which nobody
         ever appeared. Late data reopens both. After sealing, reads give the same as before (but
         for leaveTime), faster and from less space. Call it again, even when it returned 0: it also
-        begins meetings whose announced start has come, removes up to `limit` collector's tokens
-        that expired TOKEN_KEPT_MS ago (they name a person), and gives back free space step by step.
+        begins meetings whose announced start has come, removes up to `limit` tokens that expired
+        TOKEN_KEPT_MS ago (a collector's names a person), and gives back free space step by step.
         """
 
     def purge(self, org: str | None, *, before_ms: int, limit: int) -> int:

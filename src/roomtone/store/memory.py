@@ -179,9 +179,7 @@ class MemoryStore:
         over = sorted(
             (token.expires_ms, token.hash)
             for token in tokens.values()
-            if token.kind == "collector"
-            and token.expires_ms is not None
-            and token.expires_ms <= before_ms
+            if token.expires_ms is not None and token.expires_ms <= before_ms
         )
         for _, name in over[:limit]:
             del tokens[name]

@@ -69,7 +69,7 @@ AND (?2 IS NULL OR m.org = (SELECT key FROM org WHERE name = ?2)) ORDER BY m.key
 """
 _DROP_TOKENS: Final = """
 DELETE FROM token WHERE hash IN (SELECT hash FROM token
-WHERE kind = 'collector' AND expires_ms <= ? ORDER BY expires_ms, hash LIMIT ?)
+WHERE expires_ms <= ? ORDER BY expires_ms, hash LIMIT ?)
 """
 
 
