@@ -7,12 +7,13 @@ from typing import Any
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from msgspec import UNSET
+from msgspec import UNSET, json
 
 from roomtone.model import COLUMNS, RESOURCE_COLUMNS, MediaSession, Resources, Stream, iso_ms
 from roomtone.store import block
 from roomtone.store.columns import fold
-from roomtone.store.pack import Packed, Packer, unpacked_columns
+from roomtone.store.pack import Packer
+from roomtone.store.unpack import Packed, json_columns, plain
 from tests.store.support import T0, exact, example, piece
 
 decimals = st.integers(0, 10**6).flatmap(
@@ -47,7 +48,11 @@ def packed(columns: list[list[Any]]) -> Packed:
 
 @given(st.lists(st.lists(st.one_of(series, slopes), max_size=12), max_size=3))
 def test_columns_come_back_value_for_value_and_type_for_type(several: list[Any]) -> None:
-    assert repr(unpacked_columns([packed(columns) for columns in several])) == repr(several)
+    found = json_columns([packed(columns) for columns in several])
+    assert [list(map(bytes, mine)) for mine in found] == [
+        list(map(json.encode, columns)) for columns in several
+    ]
+    assert repr([list(map(plain, mine)) for mine in found]) == repr(several)
 
 
 def stream_of(start: int, columns: list[list[Any]], codec: str) -> Stream:

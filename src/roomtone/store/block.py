@@ -34,8 +34,9 @@ from roomtone.model import (
     sample_count,
     streams_of,
 )
-from roomtone.store.pack import Packed, Packer, Values, pack, unpack, unpacked_columns
+from roomtone.store.pack import Packer, Values, pack, unpack
 from roomtone.store.timeline import period_ms, time_ms, time_text
+from roomtone.store.unpack import Packed, json_columns, plain
 
 _Lengths = tuple[list[list[int]], list[list[int]]]
 
@@ -195,15 +196,20 @@ def _resource_head(entry: Resources, base: int) -> list[Any]:
 
 def decode(data: bytes, meeting_id: str) -> MediaSession:
     """The session that `encode` was given, value for value and type for type."""
-    return decode_all([data], meeting_id)[0]
+    return decode_all([data], meeting_id, for_json=False)[0]
 
 
-def decode_all(blocks: Sequence[bytes], meeting_id: str) -> list[MediaSession]:
-    """Sessions of one meeting; several at once take less time than one by one."""
+def decode_all(blocks: Sequence[bytes], meeting_id: str, *, for_json: bool) -> list[MediaSession]:
+    """Sessions of one meeting; several at once take less time than one by one.
+
+    `for_json`: they will only be encoded as JSON, and each column is a `msgspec.Raw`.
+    """
     try:
         heads = [_head(data) for data in blocks]
         lengths = [_lengths_of(head) for head in heads]
-        found = unpacked_columns(list(map(_packed, blocks, heads, lengths)))
+        found: list[list[Any]] = json_columns(list(map(_packed, blocks, heads, lengths)))
+        if not for_json:
+            found = [list(map(plain, columns)) for columns in found]
         return [
             _whole(head, mine, columns, meeting_id)
             for head, mine, columns in zip(heads, lengths, found, strict=True)

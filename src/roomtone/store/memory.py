@@ -321,6 +321,12 @@ class MemoryStore:
         _watch(deadline)
         return found
 
+    def sessions_for_json(
+        self, org: str, meeting_id: str, *, offset: int, limit: int, deadline: float
+    ) -> Iterator[list[MediaSession]]:
+        found = self.sessions(org, meeting_id, offset=offset, limit=limit, deadline=deadline)
+        return iter([found] if found else [])
+
     def participants(
         self, org: str, meeting_id: str, *, offset: int, limit: int, deadline: float
     ) -> list[Participant]:

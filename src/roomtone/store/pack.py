@@ -4,44 +4,36 @@ A column becomes whole numbers: floats times a power of ten, or hundreds where a
 that is exact. Of them codes are made in one of four ways: numbers less their minimum; steps from
 one to the next; differences to the column before; a flag for each that is the minimum, and the
 others less theirs. bits.py says how codes are kept. A column that equals an earlier one only says
-so. Null has a bit in a bitmap. A column that fits none of this is kept as MessagePack.
+so. Null has a bit in a bitmap. A column that fits none of this is kept as MessagePack. unpack.py
+reads all of it.
 """
 
 import json
 from collections.abc import Iterable, Iterator, Sequence
-from contextlib import suppress
-from itertools import accumulate, compress
 from math import copysign
-from operator import add, itemgetter, sub
+from operator import sub
 from typing import Any, Final, NamedTuple
 
 import msgspec
 
 from roomtone.store import bits
+from roomtone.store.jsontext import DECIMAL, DECIMALS_MAX, HUNDREDS, MIXED, WHOLE
 
 Values = list[int | float | None]
 
-DECIMALS_MAX: Final = 4
 BITS_MAX: Final = 48
-TABLE_SIZE: Final = 16_384
 DISTANCE_MAX: Final = 255
 NEW_BITS: Final = 48
 """What one more shape among a session's columns costs, in time to read it too."""
 FLAGGED_BITS: Final = 60
 """What it is worth not to have to put a column's numbers in their places one by one."""
 
-WHOLE, DECIMAL, MIXED, ODD = range(4)
-_HUNDREDS: Final = 5
-_SAME: Final = ODD | 4
-_STEPS, _NULLS, _FLAGS = 32, 64, 128
-_BESIDE: Final = _STEPS | _FLAGS
-_KIND: Final = 31
-_DIGITS: Final = bytes.maketrans(b"01", b"\x00\x01")
-_OPPOSITE: Final = bytes.maketrans(b"\x00\x01", b"\x01\x00")
-_TABLES: Final[dict[int, Sequence[int | float]]] = {
-    DECIMAL | decimals << 2: [value / 10**decimals for value in range(TABLE_SIZE)]
-    for decimals in range(3)
-} | {WHOLE | _HUNDREDS << 2: [*range(0, 100 * TABLE_SIZE, 100)]}
+ODD: Final = 3
+"""Of a mode's lowest bits: kept as MessagePack. Else what a number stands for, see jsontext.py."""
+SAME: Final = ODD | 4
+KIND: Final = 31
+STEPS, NULLS, FLAGS = 32, 64, 128
+BESIDE: Final = STEPS | FLAGS
 
 _encode = msgspec.msgpack.Encoder().encode
 _decode = msgspec.msgpack.Decoder().decode
@@ -66,7 +58,7 @@ def scaled(values: Sequence[int | float]) -> tuple[int, int, list[int]] | None:
     if types == {int}:
         if any(value % 100 for value in values):
             return WHOLE, 0, [int(value) for value in values]
-        return WHOLE, _HUNDREDS, [int(value) // 100 for value in values]
+        return WHOLE, HUNDREDS, [int(value) // 100 for value in values]
     for decimals in range(DECIMALS_MAX + 1):
         factor = 10**decimals
         try:
@@ -117,18 +109,18 @@ def _ways(whole: list[int], beside: list[int]) -> Iterator[_Way]:
         return
     steps = bits.zigzag(map(sub, whole[1:], whole))
     for cost, shape in bits.choices(steps):
-        yield _Way(cost, _STEPS, shape, (), b"", steps)
+        yield _Way(cost, STEPS, shape, (), b"", steps)
     if beside:
         signed = bits.zigzag(map(sub, whole, beside))
         for cost, shape in bits.choices(signed):
-            yield _Way(cost, _BESIDE, shape, (), b"", signed)
+            yield _Way(cost, BESIDE, shape, (), b"", signed)
     others = [code for code in plain if code]
     second = min(others)
     codes = [code - second for code in others]
     mask = _bitmap(not code for code in plain)
     more = 8 * (len(mask) + len(pack([second])))
     for cost, shape in bits.choices(codes):
-        yield _Way(cost + more, _FLAGS, shape, (least, second + least), mask, codes)
+        yield _Way(cost + more, FLAGS, shape, (least, second + least), mask, codes)
 
 
 def _bitmap(flags: Iterable[bool]) -> bytes:
@@ -158,7 +150,7 @@ class Packer:
         distance = index - self._seen.get(name, index)
         self._seen[name] = index
         if 0 < distance <= DISTANCE_MAX:
-            self._put(_SAME, distance, [])
+            self._put(SAME, distance, [])
             return
         known = [value for value in values if value is not None]
         found = scaled(known) if known else None
@@ -170,24 +162,24 @@ class Packer:
         mode = kind | decimals << 2
         if len(known) < len(values):
             self._masks.append(_bitmap(value is None for value in values))
-            mode |= _NULLS
+            mode |= NULLS
         beside = self._last[1]
         if self._last[0] != (kind, decimals) or len(beside) != len(whole):
             beside = []
         self._last = (kind, decimals), whole
         best = min(_ways(whole, beside), key=self._cost)
         self._met.add((best.flags, best.shape))
-        if best.flags == _STEPS:
+        if best.flags == STEPS:
             self._numbers.append(whole[0] - self._end)
             self._end = whole[-1]
         self._numbers += best.numbers
-        if best.flags == _FLAGS:
+        if best.flags == FLAGS:
             self._masks.append(best.mask)
         self._put(mode | best.flags, best.shape, best.codes)
 
     def _cost(self, way: _Way) -> int:
         cost = way.cost + (0 if (way.flags, way.shape) in self._met else NEW_BITS)
-        return cost + FLAGGED_BITS if way.flags == _FLAGS and way.shape else cost
+        return cost + FLAGGED_BITS if way.flags == FLAGS and way.shape else cost
 
     def _put(self, mode: int, shape: int, codes: list[int]) -> None:
         self._modes.append(mode)
@@ -195,135 +187,10 @@ class Packer:
         self._columns.append(codes)
 
     def packed(self) -> tuple[list[Any], bytes, bytes]:
-        """(what `unpacked_columns` needs, as plain values; the codes' low bits; their rests)."""
+        """(what unpack.py needs, as plain values; the codes' low bits; their rests)."""
         shapes = [
-            shape | bits.SIGNED if mode & _STEPS else shape
+            shape | bits.SIGNED if mode & STEPS else shape
             for mode, shape in zip(self._modes, self._shapes, strict=True)
         ]
         texts = (bytes(self._modes), bytes(self._shapes))
         return [*texts, self._numbers, self._masks, self._odd], *bits.write(self._columns, shapes)
-
-
-class _Plan:
-    """What has to be known of the columns before their codes can be read; all by column."""
-
-    def __init__(self, lengths: Sequence[int], modes: bytes, shapes: bytes) -> None:
-        self.counts = [*lengths]
-        """How many codes there are."""
-        self.shapes = bytearray(shapes)
-        self.bases = [0] * len(modes)
-        """What is to be added to each code."""
-        self.firsts: dict[int, int] = {}
-        self.nulls: dict[int, bytes] = {}
-        self.flags: dict[int, bytes] = {}
-
-
-def _planned(
-    lengths: Sequence[int], modes: bytes, shapes: bytes, numbers: list[int], masks: list[bytes]
-) -> _Plan:
-    plan = _Plan(lengths, modes, shapes)
-    counts, kinds, bases = plan.counts, plan.shapes, plan.bases
-    number, mask = iter(numbers).__next__, iter(masks).__next__
-    for index, mode in enumerate(modes):
-        if mode & 3 == ODD:
-            counts[index] = 0
-            continue
-        if mode & _NULLS:
-            plan.nulls[index] = text = _flags(mask(), counts[index])
-            counts[index] -= text.count(1)
-        if not mode & _BESIDE:
-            bases[index] = number()
-        elif mode & _BESIDE == _STEPS:
-            plan.firsts[index] = number()
-            kinds[index] |= bits.SIGNED
-            counts[index] -= 1
-        elif mode & _BESIDE == _BESIDE:
-            kinds[index] |= bits.SIGNED
-        else:
-            plan.flags[index] = text = _flags(mask(), counts[index])
-            counts[index] -= text.count(1)
-            plan.firsts[index], bases[index] = number(), number()
-    return plan
-
-
-class Packed(NamedTuple):
-    """The lengths of columns, nulls counted, and what `Packer.packed` gave."""
-
-    lengths: Sequence[int]
-    parameters: list[Any]
-    low: bytes
-    rests: bytes
-
-
-def unpacked_columns(several: Sequence[Packed]) -> list[list[Values]]:
-    """Of each the columns in the order in which they were added."""
-    plans = [_planned(packed.lengths, *packed.parameters[:4]) for packed in several]
-    written = [
-        bits.Written(packed.low, packed.rests, plan.counts, plan.shapes, plan.bases)
-        for packed, plan in zip(several, plans, strict=True)
-    ]
-    return [
-        _columns(packed.parameters, plan, codes)
-        for packed, plan, codes in zip(several, plans, bits.read(written), strict=True)
-    ]
-
-
-def _columns(parameters: list[Any], plan: _Plan, codes: list[list[int]]) -> list[Values]:
-    modes, shapes, _, _, odd = parameters
-    next_odd = iter(odd)
-    columns: list[Values] = []
-    whole: list[Any] = []
-    end = 0
-    for index, mode in enumerate(modes):
-        if mode & 3 == ODD:
-            columns.append(
-                unpack(next(next_odd)) if mode == ODD else columns[index - shapes[index]].copy()
-            )
-            continue
-        way, kind = mode & _BESIDE, mode & _KIND
-        whole, before = codes[index], whole
-        if way == _STEPS:
-            whole = [*accumulate(whole, initial=end + plan.firsts[index])]
-            end = whole[-1]
-        elif way == _BESIDE:
-            whole = [*map(add, whole, before)]
-        elif way == _FLAGS:
-            whole = _with(whole, plan.flags[index], plan.firsts[index])
-        column: list[Any] = _converted(kind, whole) if kind else whole
-        columns.append(_with(column, plan.nulls[index], None) if mode & _NULLS else column)
-    return columns
-
-
-def _flags(mask: bytes, count: int) -> bytes:
-    """A byte for each bit, 0 or 1."""
-    digits = bin(int.from_bytes(mask, "little") | 1 << count)[:2:-1]
-    return digits.encode().translate(_DIGITS)
-
-
-def _with(others: list[Any], flags: bytes, filler: Any) -> list[Any]:
-    """Values with the filler in the places of ones; what is rarer is put in its places."""
-    places = range(len(flags))
-    if 2 * len(others) > len(flags):
-        column = [*others]
-        for place in compress(places, flags):
-            column.insert(place, filler)
-        return column
-    column = [filler] * len(flags)
-    for place, other in zip(compress(places, flags.translate(_OPPOSITE)), others, strict=True):
-        column[place] = other
-    return column
-
-
-def _converted(kind: int, whole: list[Any]) -> list[Any]:
-    """Whole numbers as what they stand for, by a mode's bits for it."""
-    table = _TABLES.get(kind)
-    if table is not None and len(whole) > 1:
-        with suppress(IndexError):
-            return [*itemgetter(*whole)(table)]  # half of what a look-up for each takes
-    decimals = kind >> 2
-    if kind & 3 == WHOLE:
-        return [number * 100 for number in whole] if decimals else whole
-    factor = 10**decimals
-    if kind & 3 == MIXED:
-        return [number / factor if number % factor else number // factor for number in whole]
-    return [number / factor for number in whole]

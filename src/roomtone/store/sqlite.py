@@ -3,7 +3,7 @@
 # ruff: noqa: D102 the protocol `Store` says what each call does
 
 import os
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager
 from math import inf
 from pathlib import Path
@@ -38,10 +38,12 @@ class SQLiteStore:
         self.path = folder / FILE_NAME
         self._writer = Ageing(open_writer(self.path))
         self._readers = Readers(self.path)
+        self._quick_readers = Readers(self.path)  # an event loop must not wait behind long reads
         self._recent = Recent(self.path)
 
     def close(self) -> None:
         self._readers.close()
+        self._quick_readers.close()
         self._recent.close()
         self._writer.db.close()
 
@@ -124,9 +126,17 @@ class SQLiteStore:
         self, org: str, meeting_id: str, *, offset: int, limit: int, deadline: float
     ) -> list[MediaSession]:
         with self._readers.moment(deadline) as db:
-            return sqlite_read.sessions(
-                db, org, meeting_id, offset=offset, limit=limit, deadline=deadline
-            )
+            rows = sqlite_read.found(db, org, meeting_id, offset=offset, limit=limit)
+        portions = sqlite_read.portions(rows, meeting_id, deadline, for_json=False)
+        return [session for portion in portions for session in portion]
+
+    @speaking
+    def sessions_for_json(
+        self, org: str, meeting_id: str, *, offset: int, limit: int, deadline: float
+    ) -> Iterator[list[MediaSession]]:
+        with self._quick_readers.moment(deadline) as db:
+            rows = sqlite_read.found(db, org, meeting_id, offset=offset, limit=limit)
+        return sqlite_read.portions(rows, meeting_id, deadline, for_json=True)
 
     @speaking
     def participants(

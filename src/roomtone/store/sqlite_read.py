@@ -1,8 +1,8 @@
 """SQLite's reading side: each function reads from a connection that is inside one transaction."""
 
-import time
-from collections.abc import Iterator
-from typing import Any, Final
+from collections.abc import Callable, Iterator, Sequence
+from functools import partial
+from typing import Final, NamedTuple
 
 import apsw
 
@@ -68,7 +68,9 @@ _ORGANISATIONS: Final = (
 
 
 _NUMBER_MAX: Final = 1 << 62
-DECODED_AT_ONCE_MAX: Final = 32
+BLOCKS_AT_ONCE_MAX: Final = 32
+SEALED_AT_ONCE_MAX: Final = 12
+PIECES_AT_ONCE_MAX: Final = 64
 
 
 def _bounded(number: int) -> int:
@@ -133,45 +135,73 @@ def meetings(db: apsw.Connection, org: str, query: MeetingQuery) -> list[Meeting
     return found
 
 
-def sessions(
-    db: apsw.Connection, org: str, meeting_id: str, *, offset: int, limit: int, deadline: float
-) -> list[MediaSession]:
-    """A page of the meeting's sessions, whole, in order of first arrival."""
+class Found(NamedTuple):
+    """A session's rows, read but not decoded."""
+
+    stored_id: str | bytes
+    sealed: bool
+    created_ms: int
+    joined_ms: int
+    left_ms: int
+    data: bytes | None
+    pieces: list[bytes]
+
+
+def found(
+    db: apsw.Connection, org: str, meeting_id: str, *, offset: int, limit: int
+) -> list[Found]:
+    """A page of the meeting's sessions, in order of first arrival, as they are stored."""
     meeting = record(db, org, meeting_id)
     if meeting is None:
         return []
-    rows = db.execute(_SESSIONS, (meeting[0], _bounded(limit), _bounded(offset))).fetchall()
-    found: list[MediaSession] = []
-    for first in range(0, len(rows), DECODED_AT_ONCE_MAX):
-        found += _served(
-            db, rows[first : first + DECODED_AT_ONCE_MAX], meeting_id, deadline, headers=False
-        )
-    return found
+    rows = fetch(db, _SESSIONS, meeting[0], _bounded(limit), _bounded(offset))
+    blocks: list[bytes | None] = []
+    for first in range(0, len(rows), BLOCKS_AT_ONCE_MAX):
+        blocks += blocks_at(db, [row[-2:] for row in rows[first : first + BLOCKS_AT_ONCE_MAX]])
+    pieces = [[] if row[2] else [piece for _, piece in pieces_of(db, row[0])] for row in rows]
+    return [Found(*row[1:6], *rest) for row, *rest in zip(rows, blocks, pieces, strict=True)]
 
 
-def _served(
-    db: apsw.Connection, rows: list[Any], meeting_id: str, deadline: float, *, headers: bool
-) -> Iterator[MediaSession]:
-    if time.monotonic() > deadline:
+def portions(
+    rows: Sequence[Found], meeting_id: str, deadline: float, *, for_json: bool
+) -> Iterator[list[MediaSession]]:
+    """Sessions of these rows, whole, in steps of some milliseconds; TimedOut after the deadline."""
+    decode = partial(block.decode_all, meeting_id=meeting_id, for_json=for_json)
+    for step in _steps(rows):
         watch(deadline)
-    blocks = blocks_at(db, [row[-2:] for row in rows])
-    whole_ones = [data for row, data in zip(rows, blocks, strict=True) if row[2] and data]
-    if headers:
-        sealed_ones = iter([block.decode_header(data, meeting_id) for data in whole_ones])
-    else:
-        sealed_ones = iter(block.decode_all(whole_ones, meeting_id))
-    for (key, stored, sealed, created_ms, joined_ms, left_ms, *_), data in zip(
-        rows, blocks, strict=True
-    ):
-        if sealed:
+        yield list(_decoded(step, meeting_id, decode))
+
+
+def _steps(rows: Sequence[Found]) -> Iterator[Sequence[Found]]:
+    first, pieces = 0, 0
+    for at, row in enumerate(rows):
+        pieces += len(row.pieces)
+        if at > first and (at - first >= SEALED_AT_ONCE_MAX or pieces > PIECES_AT_ONCE_MAX):
+            yield rows[first:at]
+            first, pieces = at, len(row.pieces)
+    if first < len(rows):
+        yield rows[first:]
+
+
+def _decoded(
+    rows: Sequence[Found], meeting_id: str, decode: Callable[[list[bytes]], list[MediaSession]]
+) -> Iterator[MediaSession]:
+    """Sessions, whole; `decode` reads the blocks of those that are sealed."""
+    sealed_ones = iter(decode([row.data for row in rows if row.sealed and row.data]))
+    for row in rows:
+        if row.sealed:
             session = next(sealed_ones)
-            session.joinTime, session.leaveTime = time_text(joined_ms), time_text(left_ms)
+            session.joinTime, session.leaveTime = time_text(row.joined_ms), time_text(row.left_ms)
         else:
-            session = whole(meeting_id, data, (piece for _, piece in pieces_of(db, key)))
-            session.joinTime = time_text(join_ms(session, created_ms))
+            session = whole(meeting_id, row.data, row.pieces)
+            session.joinTime = time_text(join_ms(session, row.created_ms))
         session.meetingInstanceId = meeting_id
-        session.participantSessionId = session_id(stored)
+        session.participantSessionId = session_id(row.stored_id)
         yield session
+
+
+def _headers(blocks: list[bytes], meeting_id: str) -> list[MediaSession]:
+    return [block.decode_header(data, meeting_id) for data in blocks]
 
 
 def participants(
@@ -181,8 +211,9 @@ def participants(
     meeting = record(db, org, meeting_id)
     if meeting is None:
         return []
-    rows = db.execute(_SESSIONS, (meeting[0], -1, 0)).fetchall()
-    people = _served(db, rows, meeting_id, deadline, headers=True)
+    rows = found(db, org, meeting_id, offset=0, limit=-1)
+    watch(deadline)
+    people = _decoded(rows, meeting_id, partial(_headers, meeting_id=meeting_id))
     return participants_of(people, meeting_of(meeting[1]), org)[offset : offset + limit]
 
 
