@@ -16,8 +16,11 @@ from roomtone.auth import BoundParticipant
 from roomtone.errors import Conflict, Invalid
 from roomtone.model import (
     HEADER_FIELDS,
+    NAME_PATTERN,
+    PATTERN_RULES,
     STREAM_KINDS,
     Id,
+    Key,
     MediaSession,
     MediaSessions,
     MeetingNews,
@@ -37,6 +40,8 @@ REPORTS_MAX: Final = 1_000
 OBJECTS_MAX: Final = 50_000
 """So many objects in one body are decoded in 0.1 s, in which nobody else is heard."""
 NAME_SHOWN_MAX: Final = 64
+MESSAGE_LENGTH_MAX: Final = 400
+NUL_ESCAPED: Final = b"\\u0000"
 MASK_BITS: Final = {4: 28, 6: 96}
 # Not week dates (2020-W15-5) and not 24:00, which newer Pythons read as well.
 _CANONICAL: Final = re.compile(
@@ -52,7 +57,7 @@ class WebrtcReports(Struct, kw_only=True):
     """
 
     meetingId: Id
-    participantSessionId: Annotated[str, Meta(min_length=1, max_length=64)]
+    participantSessionId: Annotated[str, Meta(min_length=1, max_length=64, pattern=NAME_PATTERN)]
     session: dict[str, Text] = field(default_factory=dict)
     reports: Annotated[list[measure.Report], Meta(max_length=REPORTS_MAX)] = field(
         default_factory=list
@@ -62,7 +67,7 @@ class WebrtcReports(Struct, kw_only=True):
 class NewCollectorParticipant(Struct, kw_only=True):
     """Whom a collector's token will speak for; what is left empty is minted or unknown."""
 
-    id: Text = ""
+    id: Key = ""
     name: Text = ""
     email: Text = ""
 
@@ -89,12 +94,42 @@ def decode(body: bytes, shape: type[T]) -> T:
     try:
         result: T = decoder.decode(body)
     except (msgspec.ValidationError, msgspec.DecodeError) as error:
-        raise Invalid(str(error)) from None
+        raise Invalid(_in_words(error)) from None
     except UnicodeDecodeError:
         raise Invalid("JSON is malformed: it is not UTF-8") from None
     except RecursionError:
         raise Invalid("JSON is nested too deeply") from None
+    if NUL_ESCAPED in body:  # the only way in which JSON can write it
+        _refuse_nul(result, "$")
     return result
+
+
+def _in_words(error: msgspec.MsgspecError) -> str:
+    """What msgspec says, a pattern in words, and what it quotes of the body cut short."""
+    text = str(error)
+    for pattern, rule in PATTERN_RULES.items():
+        text = text.replace(f"matching regex {pattern!r}", rule)
+    half = MESSAGE_LENGTH_MAX // 2
+    return text if len(text) <= MESSAGE_LENGTH_MAX else f"{text[:half]}...{text[-half:]}"
+
+
+def _refuse_nul(value: object, path: str) -> None:
+    """Invalid with the path of a text that holds NUL: to much that reads text it is the end."""
+    if isinstance(value, str):
+        if "\0" in value:
+            raise Invalid(f"Expected `str` without NUL - at `{path}`")
+    elif isinstance(value, Struct):
+        for name, known_as in zip(
+            value.__struct_fields__, value.__struct_encode_fields__, strict=True
+        ):
+            _refuse_nul(getattr(value, name), f"{path}.{known_as}")
+    elif isinstance(value, dict):
+        for key, part in value.items():
+            _refuse_nul(key, path)
+            _refuse_nul(part, f"{path}.{key[:NAME_SHOWN_MAX]}")
+    elif isinstance(value, list) and value and isinstance(value[0], Struct):
+        for index, part in enumerate(value):
+            _refuse_nul(part, f"{path}[{index}]")
 
 
 class Parsed(NamedTuple):
@@ -167,6 +202,9 @@ def _session_times(session: MediaSession, now_ms: int, known: dict[str, str]) ->
         session.leaveTime = (
             _time(session.leaveTime, now_ms, known, ".leaveTime") if session.leaveTime else UNSET
         )
+    join, leave = session.joinTime, session.leaveTime
+    if join is not UNSET and leave is not UNSET and leave < join:
+        raise _At("Expected a time that is not before joinTime", ".leaveTime")
 
 
 def _stream_times(stream: Stream, now_ms: int, known: dict[str, str]) -> int:
@@ -288,7 +326,7 @@ def _session_of(header: dict[str, str]) -> MediaSession:
     try:
         return msgspec.convert(header, MediaSession)
     except msgspec.ValidationError as error:
-        raise Invalid(str(error).replace("`$.", "`$.session.")) from None
+        raise Invalid(_in_words(error).replace("`$.", "`$.session.")) from None
 
 
 def put_sessions(org: str, sessions: list[MediaSession], now_ms: int) -> Callable[[Store], None]:

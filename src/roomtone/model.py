@@ -21,9 +21,21 @@ NUMBER_MAX: Final = 2**53
 
 ID_LENGTH_MAX: Final = 256
 
-Id = Annotated[str, Meta(min_length=1, max_length=ID_LENGTH_MAX, pattern=r"^[^\x00-\x1f\x7f<>]+$")]
+# Before a line end at the end of a text `$` matches as well, hence what follows it.
+NAME_PATTERN: Final = r"^[^\x00-\x1f\x7f-\x9f]*$(?!\n)"
+ID_PATTERN: Final = r"^[^\x00-\x1f\x7f-\x9f<>]+$(?!\n)"
+PATTERN_RULES: Final = {
+    NAME_PATTERN: "without control characters",
+    ID_PATTERN: "without control characters, < and >",
+}
+"""The patterns in words, for error messages."""
+
+Id = Annotated[str, Meta(min_length=1, max_length=ID_LENGTH_MAX, pattern=ID_PATTERN)]
 """A meeting's id: Webex's form or any name without control characters and angle brackets."""
+Key = Annotated[str, Meta(max_length=STRING_LENGTH_MAX, pattern=NAME_PATTERN)]
+"""Another id, or "" for none: any text without control characters."""
 Text = Annotated[str, Meta(max_length=STRING_LENGTH_MAX)]
+"""What people and devices are called. It may hold control characters, but no NUL (see ingest)."""
 Time = Annotated[str, Meta(max_length=40, extra_json_schema={"format": "date-time"})]
 """ISO 8601 with a zone on input; always `2020-04-10T17:00:00.000Z` once it is inside."""
 TimeOrEmpty = Annotated[
@@ -121,8 +133,8 @@ class MediaSession(Struct, kw_only=True):
     serverRegion: Text = ""
     videoMeshCluster: Text = ""
     videoMeshServer: Text = ""
-    participantId: Text = ""
-    participantSessionId: Text = ""
+    participantId: Key = ""
+    participantSessionId: Key = ""
     videoIn: Streams = field(default_factory=list)
     videoOut: Streams = field(default_factory=list)
     audioIn: Streams = field(default_factory=list)
@@ -169,17 +181,17 @@ class Meeting(Struct, kw_only=True, omit_defaults=True):
     webLink: str = ""
 
 
-class MeetingNews(Struct, kw_only=True):
+class MeetingNews(Struct, kw_only=True, forbid_unknown_fields=True):
     """What POST /v1/meetings announces or amends: only the fields that are sent change."""
 
     id: Id | UnsetType = UNSET
-    meetingSeriesId: Text | UnsetType = UNSET
-    scheduledMeetingId: Text | UnsetType = UNSET
+    meetingSeriesId: Key | UnsetType = UNSET
+    scheduledMeetingId: Key | UnsetType = UNSET
     title: Text | UnsetType = UNSET
     timezone: Text | UnsetType = UNSET
     start: Time | UnsetType = UNSET
     end: Time | UnsetType = UNSET
-    hostUserId: Text | UnsetType = UNSET
+    hostUserId: Key | UnsetType = UNSET
     hostDisplayName: Text | UnsetType = UNSET
     hostEmail: Text | UnsetType = UNSET
     siteUrl: Text | UnsetType = UNSET

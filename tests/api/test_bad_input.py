@@ -2,6 +2,7 @@
 
 import gzip
 import json
+import re
 from collections.abc import Callable
 from typing import Any
 
@@ -44,6 +45,24 @@ FAULTS: list[tuple[str, bytes, str]] = [
     ("an item without its meeting", b'{"items": [{}]}', "$.items[0]"),
     ("an empty meeting id", body_with(meeting=""), "$.items[0].meetingInstanceId"),
     ("a control in the meeting id", body_with(meeting="a\x00b"), "meetingInstanceId"),
+    ("a line end after the meeting id", body_with(meeting="m1\n"), "meetingInstanceId"),
+    ("a control of Latin-1 in the meeting id", body_with(meeting="m\x9b1"), "meetingInstanceId"),
+    (
+        "a control in the session id",
+        body_with(participantSessionId="S\x1b1"),
+        "Expected `str` without control characters - at `$.items[0].participantSessionId`",
+    ),
+    ("NUL in the session id", body_with(participantSessionId="S\x00"), "participantSessionId"),
+    ("a line end after the session id", body_with(participantSessionId="S1\n"), "SessionId"),
+    ("a control in the participant id", body_with(participantId="P\x7f"), "participantId"),
+    ("a control alone", body_with(participantId="\t"), "$.items[0].participantId"),
+    (
+        "NUL in a name",
+        body_with(webexUserName="Ada\x00"),
+        "Expected `str` without NUL - at `$.items[0].webexUserName`",
+    ),
+    ("NUL in a label", body_with(camera="\x00"), "$.items[0].camera"),
+    ("NUL in a codec", body_with(videoIn=[stream(), stream(codec="V\x008")]), "videoIn[1].codec"),
     ("a text for a number", body_with(audioIn=[stream(packetLoss=["1"])]), "packetLoss[0]"),
     (
         "loss 101",
@@ -79,6 +98,16 @@ FAULTS: list[tuple[str, bytes, str]] = [
         "$.items[0].audioIn[0].endTime",
     ),
     (
+        "a session that ends before it starts",
+        body_with(leaveTime="2026-11-24T08:59:59.999Z"),
+        "Expected a time that is not before joinTime - at `$.items[0].leaveTime`",
+    ),
+    (
+        "the same in another zone",
+        body_with(leaveTime="2026-11-24T10:30:00+02:00"),
+        "$.items[0].leaveTime",
+    ),
+    (
         "samples that reach into next year",
         body_with(audioIn=[stream(samplingInterval=86_400, packetLoss=[0] * 400)]),
         "$.items[0].audioIn[0].samplingInterval",
@@ -105,6 +134,105 @@ def test_a_thousand_and_one_items_are_too_many(api: Api) -> None:
 def test_a_fault_is_answered_400_with_path_and_rule(api: Api, body: bytes, names: str) -> None:
     assert_error(posted(api, body), 400, names=names)
     assert_error(api.qualities("m1"), 404)
+
+
+def test_a_session_may_end_as_it_starts(api: Api) -> None:
+    same = "2026-11-24T11:00:00+02:00"
+    assert api.post_sessions(session(leaveTime=same)).status_code == 204
+
+
+NAMES = [
+    "tab\tand\nline",
+    "\x1b[2J\x7f\x9b",
+    "\u202e\u200b\ufeff",
+    r"a backslash before \u0000",
+    "=1+1",
+    "<script>",
+]
+
+
+@pytest.mark.parametrize("name", NAMES, ids=ascii)
+def test_names_and_labels_may_hold_anything_but_nul_and_are_escaped(api: Api, name: str) -> None:
+    body = body_with(webexUserName=name, camera=name, unknown="\x00")
+    assert posted(api, body).status_code == 204
+    answer = api.qualities("m1")
+    (item,) = answer.json()["items"]
+    assert (item["webexUserName"], item["camera"]) == (name, name)
+    assert not re.search("[\x00-\x1f]", answer.text.strip())
+
+
+def report_with(**fields: Any) -> dict[str, Any]:
+    return {"meetingId": "m1", "participantSessionId": "S1", "session": {}, "reports": [], **fields}
+
+
+def stats_with(**fields: Any) -> dict[str, Any]:
+    report = {"connection": "c", "timestamp": 1.795e12, "stats": [{"id": "I", **fields}]}
+    return report_with(reports=[report])
+
+
+@pytest.mark.parametrize(
+    ("path", "body", "names"),
+    [
+        ("/v1/webrtc/reports", report_with(participantSessionId="S\n"), "$.participantSessionId"),
+        ("/v1/webrtc/reports", report_with(meetingId="m\x00"), "$.meetingId"),
+        (
+            "/v1/webrtc/reports",
+            report_with(session={"participantId": "P\x01"}),
+            "Expected `str` without control characters - at `$.session.participantId`",
+        ),
+        ("/v1/webrtc/reports", report_with(session={"camera": "\x00"}), "$.session.camera"),
+        (
+            "/v1/webrtc/reports",
+            report_with(
+                session={
+                    "joinTime": "2026-11-24T09:00:00Z",
+                    "leaveTime": "2026-11-24T08:00:00Z",
+                }
+            ),
+            "not before joinTime - at `$.session.leaveTime`",
+        ),
+        (
+            "/v1/webrtc/reports",
+            stats_with(type="codec", mimeType="video/\x00"),
+            "$.reports[0].stats[0].mimeType",
+        ),
+        (
+            "/v1/collector/tokens",
+            {"meetingId": "m1", "participant": {"id": "P\r"}},
+            "$.participant.id",
+        ),
+        (
+            "/v1/collector/tokens",
+            {"meetingId": "m1", "participant": {"name": "\x00"}},
+            "$.participant.name",
+        ),
+        ("/v1/meetings", {"id": "m1\n"}, "without control characters, < and > - at `$.id`"),
+        ("/v1/meetings", {"hostUserId": "U\x02"}, "$.hostUserId"),
+        ("/v1/meetings", {"title": "a\x00b"}, "Expected `str` without NUL - at `$.title`"),
+        (
+            "/v1/meetings",
+            {"start": "2026-11-24T09:00:00Z", "end": "2026-11-24T08:00:00Z"},
+            "not before start - at `$.end`",
+        ),
+    ],
+)
+def test_a_fault_in_another_body_is_answered_400_with_path_and_rule(
+    api: Api, path: str, body: dict[str, Any], names: str
+) -> None:
+    assert_error(api.post(path, body), 400, names=names)
+
+
+def test_an_unknown_field_of_a_meeting_is_named_and_one_of_a_session_is_ignored(api: Api) -> None:
+    answer = api.post("/v1/meetings", {"id": "m1", "titel": "Planning"})
+    assert_error(answer, 400, names="unknown field `titel`")
+    assert_error(api.get("/v1/meetings/m1"), 404)
+    assert api.post_sessions(session(nickname="ada")).status_code == 204
+
+
+def test_an_error_quotes_no_more_than_a_little_of_what_was_sent(api: Api) -> None:
+    answer = api.post("/v1/meetings", {"x" * 1_000_000: 1})
+    assert_error(answer, 400, names="unknown field `xxx")
+    assert len(answer.content) < 1_500
 
 
 def test_one_bad_item_and_nothing_of_the_post_lands(api: Api) -> None:

@@ -209,11 +209,13 @@ def test_a_hostile_value_anywhere_is_answered(api: Api, path: str) -> None:
 
 @pytest.mark.parametrize(
     "text",
-    ["a\x00b", "\x00", "\u202ehidden", "\U0001f600", "\ufeff", "x" * 1_024, "a\r\nb", "\x1b[31m"],
+    ["\u202ehidden", "\U0001f600", "\ufeff", "x" * 1_024, "a\r\nb", "\x1b[31m", "\x9b2J"],
 )
-def test_any_text_comes_out_as_it_went_in(api: Api, text: str) -> None:
-    names = ("webexUserName", "webexUserEmail", "clientType", "camera", "participantId")
+def test_any_text_without_nul_comes_out_as_it_went_in(api: Api, text: str) -> None:
+    names = ("webexUserName", "webexUserEmail", "clientType", "camera")
     fields = dict.fromkeys(names, text)
+    if text.isprintable():
+        fields["participantId"] = text
     sent = session(audioIn=[stream(codec=text)], **fields)
     assert api.post_sessions(sent).status_code == 204
     for _ in range(2):

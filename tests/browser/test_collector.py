@@ -101,6 +101,15 @@ def test_a_page_that_goes_away_posts_what_it_has_and_that_it_left(host: Host) ->
     assert epoch_ms(last.session["leaveTime"]) >= epoch_ms("2026-11-24T12:00:21Z")
 
 
+def test_nobody_leaves_before_joining_by_the_clock_of_another(host: Host) -> None:
+    ahead = "2026-11-24T14:00:00+01:00"
+    host.begin(options=f"{{ session: {{ joinTime: '{ahead}' }} }}")
+    host.fake.wait("announced", lambda posts: len(posts) == 1)
+    host.page.goto(f"{host.fake.url}/elsewhere")
+    posts = host.fake.wait("said it left", lambda posts: "leaveTime" in posts[-1].session)
+    assert posts[-1].session["leaveTime"] == posts[-1].session["joinTime"] == ahead
+
+
 def test_a_page_that_goes_away_with_too_much_sends_the_newest(host: Host) -> None:
     host.fake.answers.extend([(204, {}), (503, {"Retry-After": "600"})])
     host.begin(FAT)

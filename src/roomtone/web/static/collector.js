@@ -269,10 +269,13 @@ export function collect(options) {
     const p = o.participant ?? {};
     const type = /** @type {any} */ (navigator).connection?.type;
     const known = /^(wifi|cellular|ethernet)$/.test(type);
-    return { ...seen, networkType: known ? type : undefined, participantId: p.id,
+    const fields = { ...seen, networkType: known ? type : undefined, participantId: p.id,
       webexUserName: p.name, webexUserEmail: p.email, joinTime,
       joinMeetingTime: joinMeetingTime || undefined, leaveTime: leaveTime || undefined,
       ...o.session, ...told };
+    // A clock that was set back in the call, or a joinTime of another clock, would cost the post.
+    if (new Date(fields.leaveTime) < new Date(fields.joinTime)) fields.leaveTime = fields.joinTime;
+    return fields;
   }
 
   /** The labels of the devices whose tracks are being sent; a drawn picture has none. */
