@@ -119,10 +119,10 @@ def _refuse_nul(value: object, path: str) -> None:
         if "\0" in value:
             raise Invalid(f"Expected `str` without NUL - at `{path}`")
     elif isinstance(value, Struct):
-        for name, known_as in zip(
-            value.__struct_fields__, value.__struct_encode_fields__, strict=True
-        ):
-            _refuse_nul(getattr(value, name), f"{path}.{known_as}")
+        # Most of the 50 fields of an entry of a report are empty; 50,000 entries take 0.1 s so.
+        for at, part in enumerate(msgspec.structs.astuple(value)):
+            if part and not isinstance(part, int | float):
+                _refuse_nul(part, f"{path}.{value.__struct_encode_fields__[at]}")
     elif isinstance(value, dict):
         for key, part in value.items():
             _refuse_nul(key, path)
