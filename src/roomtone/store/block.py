@@ -55,11 +55,10 @@ _LIKELY_TEXTS: Final = (
     "Speakers", "wifi", "192.168.1.", "203.0.113.", "192.168.1.", "203.0.113.",
     "Integrated Camera", "Headset Microphone", "Frankfurt, Germany", "", "",
 )  # fmt: skip
-_KEPT: Final = tuple(
-    name
-    for name in HEADER_FIELDS
-    if name not in ("meetingInstanceId", "participantSessionId", "joinTime", "leaveTime")
+_ELSEWHERE: Final = frozenset(
+    {"meetingInstanceId", "participantSessionId", "participantId", "joinTime", "leaveTime"}
 )
+_KEPT: Final = tuple(name for name in HEADER_FIELDS if name not in _ELSEWHERE)
 _HEX_BYTES: Final = 16
 _DIGITS: Final = 18
 _DIGITS_BYTES: Final = 8
@@ -123,7 +122,7 @@ def encode(session: MediaSession, meeting_id: str) -> bytes:
     starts = [entry.startTime for kind in STREAM_KINDS for entry in streams_of(session, kind)]
     base = time_ms(min(starts)) if starts else 0
     head = [
-        *(getattr(session, name) for name in _KEPT if name != "participantId"),
+        *(getattr(session, name) for name in _KEPT),
         *_split(session.participantId, meeting_id),
         base,
         None if session.joinTime is UNSET else time_ms(session.joinTime) - base,
@@ -249,7 +248,7 @@ def _head(data: bytes) -> list[Any]:
 
 def _session(head: list[Any], meeting_id: str) -> MediaSession:
     *texts, shared, rest, base, join, leave, _, _, _ = head
-    values = dict(zip((n for n in _KEPT if n != "participantId"), texts, strict=True))
+    values = dict(zip(_KEPT, texts, strict=True))
     return MediaSession(
         meetingInstanceId=meeting_id,
         participantId=_participant(shared, rest, meeting_id),
@@ -263,28 +262,30 @@ def _packed(data: bytes, head: list[Any], entries: _Lengths) -> Packed:
     at_low = _HEAD_BYTES + int.from_bytes(data[1:5], "little")
     at_rests = at_low + int.from_bytes(data[5:9], "little")
     streams, extras = entries
-    lengths = [n for n in chain(*zip(*streams, strict=True), *zip(*extras, strict=True)) if n]
+    lengths = [*chain(*zip(*streams, strict=True), *zip(*extras, strict=True))]
+    if 0 in lengths:
+        lengths = [length for length in lengths if length]
     return Packed(lengths, head[-1], data[at_low:at_rests], data[at_rests:])
 
 
 def _lengths_of(head: list[Any]) -> _Lengths:
     """The columns' lengths of every entry of streams, and of resources."""
-    entries = list(chain.from_iterable(head[-3]))
-    extras = _all_lengths(head[-2], 2, len(RESOURCE_COLUMNS))
-    return _all_lengths(entries, 3, len(COLUMNS)), extras
+    streams = [_all_lengths(entry[3], len(COLUMNS)) for kind in head[-3] for entry in kind]
+    return streams, [_all_lengths(entry[2], len(RESOURCE_COLUMNS)) for entry in head[-2]]
 
 
-def _whole(
-    head: list[Any], lengths: _Lengths, found: list[Values], meeting_id: str
-) -> MediaSession:
+def _all_lengths(lengths: int | list[int], columns: int) -> list[int]:
+    return [lengths] * columns if isinstance(lengths, int) else lengths
+
+
+def _whole(head: list[Any], lengths: _Lengths, found: list[Any], meeting_id: str) -> MediaSession:
     session = _session(head, meeting_id)
     kinds, resources = head[-3:-1]
     streams, extras = lengths
-    mine = sum([1 for n in chain.from_iterable(streams) if n])
-    columns = _deal(found[:mine], streams, len(COLUMNS))
+    mine = len(found) - sum([1 for length in chain.from_iterable(extras) if length])
+    next_columns = iter(_deal(found[:mine], streams, len(COLUMNS)))
     others = _deal(found[mine:], extras, len(RESOURCE_COLUMNS))
     base = head[-6]
-    next_columns = iter(columns)
     for kind, entries in zip(STREAM_KINDS, kinds, strict=True):
         if entries:
             setattr(session, kind, [_stream(e, next(next_columns), base) for e in entries])
@@ -294,26 +295,20 @@ def _whole(
     return session
 
 
-def _all_lengths(heads: list[list[Any]], field: int, columns: int) -> list[list[int]]:
-    """For every entry the lengths of its columns."""
-    lengths = [head[field] for head in heads]
-    return [[n] * columns if type(n) is int else n for n in lengths]
-
-
-def _deal(found: list[Values], lengths: list[list[int]], columns: int) -> list[list[Values]]:
+def _deal(found: list[Any], lengths: list[list[int]], columns: int) -> list[list[Any]]:
     """Columns that come column by column, dealt to their entries."""
     count = len(lengths)
     if len(found) == count * columns:
         return [found[entry::count] for entry in range(count)]
     following = iter(found)
-    dealt: list[list[Values]] = [[] for _ in lengths]
+    dealt: list[list[Any]] = [[] for _ in lengths]
     for column in range(columns):
         for mine, numbers in zip(dealt, lengths, strict=True):
             mine.append(next(following) if numbers[column] else [])
     return dealt
 
 
-def _stream(head: list[Any], columns: list[Values], base: int) -> Stream:
+def _stream(head: list[Any], columns: list[Any], base: int) -> Stream:
     interval, codec, transport, lengths, start, end = head
     loss, latency, height, rate, bits, jitter = columns
     begin = base + start
@@ -334,7 +329,7 @@ def _stream(head: list[Any], columns: list[Values], base: int) -> Stream:
     )
 
 
-def _resource(head: list[Any], columns: list[Values], base: int) -> Resources:
+def _resource(head: list[Any], columns: list[Any], base: int) -> Resources:
     interval, start, _ = head
     return Resources(
         **dict(zip(RESOURCE_COLUMNS, columns, strict=True)),
