@@ -241,6 +241,19 @@ def test_one_bad_item_and_nothing_of_the_post_lands(api: Api) -> None:
     assert_error(api.qualities("m1"), 404)
 
 
+def test_a_session_that_would_grow_without_end_is_409_and_its_neighbours_wait_for_its_sender(
+    api: Api,
+) -> None:
+    for day in range(1, 11):
+        long = stream(f"2026-01-{day:02}T00:00:00Z", samplingInterval=1, packetLoss=[0] * 10_000)
+        assert api.post_sessions(session(videoIn=[long])).status_code == 204
+    more = session(videoIn=[stream("2026-01-11T00:00:00Z")])
+    rule = "at most 100000 stream-samples; send what follows as a new session - at `$.items[1]`"
+    assert_error(api.post_sessions(session("S2"), more), 409, names=rule)
+    assert [item["participantSessionId"] for item in api.qualities("m1").json()["items"]] == ["S1"]
+    assert api.post_sessions(session(leaveTime="2026-11-24T09:30:00Z")).status_code == 204
+
+
 def test_a_body_over_the_limit_is_refused_by_its_length(api: Api) -> None:
     assert_error(posted(api, b" " * (8 * 1024 * 1024 + 1)), 413)
 

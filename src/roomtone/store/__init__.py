@@ -144,7 +144,8 @@ class Store(Protocol):
         """Merge one piece of a session. Times are canonical, participantSessionId is not empty.
 
         Creates the meeting when nobody announced it. Reopens a sealed session. Conflict when the
-        session is in another meeting of this organisation, or belongs to another participantId;
+        session is in another meeting of this organisation, belongs to another participantId, or
+        could become larger than size.py allows (what a piece repeats counts again in this);
         Gone when the meeting was removed; in both cases nothing of this piece is written.
         """
 
@@ -156,6 +157,8 @@ class Store(Protocol):
 
     def seal(self, now_ms: int, *, silence_ms: int, limit: int) -> int:
         """Close and seal up to `limit` sessions that are due; return how many were sealed.
+
+        Fewer than `limit`, but not 0, may be sealed though more are due, if they are large.
 
         Due: leaveTime has passed; the meeting's announced end has passed; or nothing was received
         for `silence_ms`. A session without leaveTime that is closed gets one for reading: the end

@@ -31,6 +31,7 @@ from roomtone.store.records import (
     participants_of,
     summary_of,
 )
+from roomtone.store.size import Size, size_of
 from roomtone.store.timeline import time_ms
 
 
@@ -139,7 +140,8 @@ class MemoryStore:
         known = data.sessions.get(session_id)
         if known is not None:
             _refuse_contradiction(known, session)
-        else:
+        (Size() if known is None else size_of(known.whole)).grown(size_of(session))
+        if known is None:
             data.attending[meeting_id] = (*data.attending.get(meeting_id, ()), session_id)
         pieces = [session] if known is None else [known.whole, session]
         data.sessions[session_id] = _Session(

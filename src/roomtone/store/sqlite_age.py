@@ -16,6 +16,7 @@ from roomtone.store.records import (
     summary_of,
 )
 from roomtone.store.sqlite_files import fetch
+from roomtone.store.sqlite_known import KnownMeeting
 from roomtone.store.sqlite_rows import (
     PIECE_KEYS,
     SUMMARY_FIELDS,
@@ -32,10 +33,11 @@ from roomtone.store.sqlite_rows import (
     whole,
 )
 from roomtone.store.sqlite_transaction import writing
-from roomtone.store.sqlite_write import KnownMeeting, Writer
+from roomtone.store.sqlite_write import Writer
 
 VACUUM_PAGES_MAX: Final = 512
 SCRUB_EVERY_MS: Final = 10_000
+SEAL_BYTES_MAX: Final = 512 * 1024
 
 _DUE: Final = """
 SELECT s.key, s.id, s.created_ms, o.name, m.id FROM session s
@@ -82,25 +84,30 @@ class Ageing(Writer):
     def seal(self, now_ms: int, *, silence_ms: int, limit: int) -> int:
         """Seal the sessions that are due, end and begin meetings, give back free pages."""
         due = fetch(self.db, _DUE, now_ms, silence_ms, PIECE_KEYS, limit)
+        sealed = length = 0
         for key, stored, created_ms, org, meeting_id in due:
             session = session_id(stored)
             meeting = self._meeting(org, meeting_id)
-            self._seal(key, created_ms, meeting_id=meeting_id, session=session, org=org)
+            length += self._seal(key, created_ms, meeting_id=meeting_id, session=session, org=org)
             self.change_meeting(org, meeting)
             self.forget_session(org, session)
+            sealed += 1
+            if length > SEAL_BYTES_MAX:  # enough for one step: posts wait for this
+                break
         self._turn_meetings(now_ms, silence_ms, limit)
         self.db.execute(_DROP_TOKENS, (now_ms - TOKEN_KEPT_MS, limit))
         if not due:
             self._give_back_pages()
             self._finish_scrub(now_ms)
-        return len(due)
+        return sealed
 
     def _meeting(self, org: str, meeting_id: str) -> KnownMeeting:
         known = self.known_meeting(org, meeting_id)
         assert known is not None, "it was found a moment ago"
         return known
 
-    def _seal(self, key: int, created_ms: int, *, meeting_id: str, session: str, org: str) -> None:
+    def _seal(self, key: int, created_ms: int, *, meeting_id: str, session: str, org: str) -> int:
+        """Seal one session; return the bytes of the pieces that it was made of."""
         rows = pieces_of(self.db, key)
         heard_ms = rows[-1][0]
         sent = whole(meeting_id, block_of(self.db, key), [piece for _, piece in rows])
@@ -121,6 +128,7 @@ class Ageing(Writer):
             ),
         )
         self.db.execute("DELETE FROM measure WHERE session = ?", (key,))
+        return sum(len(piece) for _, piece in rows)
 
     def _turn_meetings(self, now_ms: int, silence_ms: int, limit: int) -> None:
         begun = fetch(self.db, _BEGUN, now_ms, limit)

@@ -8,10 +8,10 @@ transaction fails and when another process has written.
 from typing import Final
 
 import apsw
-from msgspec import UNSET, Struct, structs
+from msgspec import UNSET, structs
 
-from roomtone.errors import Conflict, Gone
-from roomtone.model import STREAM_KINDS, MediaSession, Meeting, MeetingNews, sample_count
+from roomtone.errors import Gone
+from roomtone.model import MediaSession, Meeting, MeetingNews
 from roomtone.store import Token, block
 from roomtone.store.records import (
     MeetingRecord,
@@ -19,7 +19,15 @@ from roomtone.store.records import (
     first_sample_ms,
     meeting_of,
 )
+from roomtone.store.size import WEIGHT_MAX, Size, size_of
 from roomtone.store.sqlite_files import fetch
+from roomtone.store.sqlite_known import (
+    KnownMeeting,
+    KnownSession,
+    refuse_contradiction,
+    set_times,
+    take_header,
+)
 from roomtone.store.sqlite_rows import (
     MEETING_COLUMNS,
     MEETING_FIELDS,
@@ -37,11 +45,10 @@ from roomtone.store.sqlite_rows import (
     whole,
 )
 from roomtone.store.sqlite_transaction import Transactions, writing
-from roomtone.store.timeline import time_ms, time_text
+from roomtone.store.timeline import time_ms
 
 SESSIONS_REMEMBERED_MAX: Final = 20_000
 MEETINGS_REMEMBERED_MAX: Final = 20_000
-_AFTER_ALL_TIMES: Final = "~"  # sorts behind every digit
 
 _INSERT_PIECE: Final = "INSERT INTO live (id, heard_ms, piece) VALUES (?, ?, ?)"
 _INSERT_MEETING: Final = (
@@ -62,39 +69,11 @@ _UPDATE_SESSION: Final = (
 )
 _FIND_SESSION: Final = (
     "SELECT s.key, m.id, s.sealed, s.created_ms, s.left_ms, s.participant, s.join_sent_ms,"
-    " s.first_ms,"
+    " s.first_ms, s.block IS NOT NULL, (SELECT ifnull(sum(length(l.piece)), 0) FROM live l"
+    " WHERE l.id BETWEEN s.key * ?3 AND s.key * ?3 + ?3 - 1),"
     " (SELECT max(l.id) FROM live l WHERE l.id BETWEEN s.key * ?3 AND s.key * ?3 + ?3 - 1)"
     " FROM session s JOIN meeting m ON m.key = s.meeting WHERE s.org = ?1 AND s.id = ?2"
 )
-
-
-class KnownMeeting(Struct):
-    """A meeting as the writer remembers it."""
-
-    key: int
-    record: MeetingRecord
-
-
-class KnownSession(Struct):
-    """A session as the writer remembers it; `pieces` is the number of its next live row."""
-
-    key: int
-    meeting: str
-    created_ms: int
-    pieces: int = 0
-    sealed: bool = False
-    participant: bytes = b""
-    join_sent_ms: int | None = None
-    first_ms: int | None = None
-    first_text: str = _AFTER_ALL_TIMES
-    left_ms: int | None = None
-
-    @property
-    def join_ms(self) -> int:
-        """As sent, else the first sample's start, else the first arrival."""
-        if self.join_sent_ms is not None:
-            return self.join_sent_ms
-        return self.created_ms if self.first_ms is None else self.first_ms
 
 
 class Writer(Transactions):
@@ -204,21 +183,35 @@ class Writer(Transactions):
         known = self.sessions.get(name) or self._find_session(org, session)
         meeting = self.known_meeting(org, session.meetingInstanceId)
         if known is not None:
-            _refuse_contradiction(known, session)
+            refuse_contradiction(known, session)
+        piece = packed(session)
+        weight_max = len(piece) + (known.weight_max if known else 0)
+        size = self._grown(known, session) if weight_max > WEIGHT_MAX else None
         if meeting is None:
             fresh = MeetingRecord(id=session.meetingInstanceId, created_ms=now_ms, heard_ms=now_ms)
             meeting = self.create_meeting(org, fresh)
         self.touch(*name)
-        piece = packed(session)
         if known is None:
             known = self._create_session(org, session, meeting, now_ms)
         else:
             self._amend_session(org, session, known, meeting)
         self.cursor.execute(_INSERT_PIECE, (known.key * PIECE_KEYS + known.pieces, now_ms, piece))
         known.pieces += 1
+        known.weight_max, known.size, known.counted = weight_max, size, False
         self.change_meeting(org, meeting)
         if known.pieces > PIECES_MAX:
             self.compact(known)
+
+    def _grown(self, known: KnownSession | None, piece: MediaSession) -> Size:
+        """The session's size with a piece, or more than it; Conflict when it is too large."""
+        more = size_of(piece)
+        if known is None:
+            return Size().grown(more)
+        if known.size is None or not (known.counted or known.size.takes(more)):
+            data = block_of(self.db, known.key) if known.has_block else None
+            pieces = [kept for _, kept in pieces_of(self.db, known.key)]
+            known.size, known.counted = size_of(whole(known.meeting, data, pieces)), True
+        return known.size.grown(more)
 
     def _find_session(self, org: str, session: MediaSession) -> KnownSession | None:
         """The session if it exists; a sealed one is found but not reopened yet."""
@@ -226,14 +219,15 @@ class Writer(Transactions):
         row = self.db.execute(_FIND_SESSION, (self.org(org), stored, PIECE_KEYS)).fetchone()
         if row is None:
             return None
-        key, meeting, sealed, created, left, participant, join_sent, first, last = row
+        key, meeting, sealed, created, left, participant, join_sent, first, block_, size, last = row
         pieces = 0 if last is None else last % PIECE_KEYS + 1
-        known = KnownSession(key, meeting, created, pieces, bool(sealed))
+        known = KnownSession(key, meeting, created, pieces, bool(sealed), bool(block_))
+        known.weight_max = WEIGHT_MAX if block_ else size
         if sealed:
             self._open_block(known)
         else:
             known.participant, known.left_ms = participant, left
-            _set_times(known, join_sent, first)
+            set_times(known, join_sent, first)
         self._remember_session((org, session.participantSessionId), known)
         return known
 
@@ -241,10 +235,11 @@ class Writer(Transactions):
         data = block_of(self.db, known.key)
         assert data is not None, "a sealed session has a block"
         session = block.decode(data, known.meeting)
+        known.weight_max = size_of(session).weight
         known.participant = participant_hash(session.participantId)
         known.left_ms = None if session.leaveTime is UNSET else time_ms(session.leaveTime)
         sent = None if session.joinTime is UNSET else time_ms(session.joinTime)
-        _set_times(known, sent, first_sample_ms(session))
+        set_times(known, sent, first_sample_ms(session))
 
     def _remember_session(self, name: tuple[str, str], known: KnownSession) -> None:
         if len(self.sessions) >= SESSIONS_REMEMBERED_MAX:
@@ -255,7 +250,7 @@ class Writer(Transactions):
         self, org: str, session: MediaSession, meeting: KnownMeeting, now_ms: int
     ) -> KnownSession:
         known = KnownSession(key=0, meeting=meeting.record.id, created_ms=now_ms)
-        _take_header(known, session)
+        take_header(known, session)
         row = (
             self.org(org),
             stored_id(session.participantSessionId),
@@ -277,7 +272,7 @@ class Writer(Transactions):
         self, org: str, session: MediaSession, known: KnownSession, meeting: KnownMeeting
     ) -> None:
         before_ms = known.join_ms
-        if not _take_header(known, session) and not known.sealed:
+        if not take_header(known, session) and not known.sealed:
             if meeting.record.state != "inProgress":
                 self._joined(org, meeting, known.join_ms, before_ms=before_ms)
             return
@@ -305,8 +300,10 @@ class Writer(Transactions):
     def compact(self, known: KnownSession) -> None:
         """Fold a session's live rows into one."""
         rows = pieces_of(self.db, known.key)
-        piece = packed(whole(known.meeting, None, [data for _, data in rows]))
-        self.replace_pieces(known.key, rows[-1][0], piece)
+        folded = whole(known.meeting, None, [data for _, data in rows])
+        self.replace_pieces(known.key, rows[-1][0], packed(folded))
+        if not known.has_block:
+            known.weight_max = size_of(folded).weight
         known.pieces = 1
 
     def replace_pieces(self, key: int, heard_ms: int, piece: bytes) -> None:
@@ -359,35 +356,3 @@ class Writer(Transactions):
             (org, hash_prefix, now_ms),
         )
         return self.db.changes()
-
-
-def _refuse_contradiction(known: KnownSession, session: MediaSession) -> None:
-    if known.meeting != session.meetingInstanceId:
-        raise Conflict("the session is in another meeting")
-    if known.participant and participant_hash(session.participantId) not in (
-        b"",
-        known.participant,
-    ):
-        raise Conflict("the session belongs to another participantId")
-
-
-def _set_times(known: KnownSession, join_sent_ms: int | None, first_ms: int | None) -> None:
-    known.join_sent_ms = join_sent_ms
-    known.first_ms = first_ms
-    known.first_text = _AFTER_ALL_TIMES if first_ms is None else time_text(first_ms)
-
-
-def _take_header(known: KnownSession, session: MediaSession) -> bool:
-    """Note what a piece says about the session's row; return whether that is anything new."""
-    before = (known.join_sent_ms, known.left_ms, known.participant, known.first_text)
-    if session.joinTime is not UNSET and session.joinTime:
-        known.join_sent_ms = time_ms(session.joinTime)
-    if session.leaveTime is not UNSET and session.leaveTime:
-        known.left_ms = time_ms(session.leaveTime)
-    known.participant = participant_hash(session.participantId) or known.participant
-    for kind in STREAM_KINDS:
-        for entry in getattr(session, kind):
-            # times are canonical, so they compare as text; most pieces continue and stop here
-            if entry.startTime < known.first_text and sample_count(entry):
-                _set_times(known, known.join_sent_ms, time_ms(entry.startTime))
-    return before != (known.join_sent_ms, known.left_ms, known.participant, known.first_text)
