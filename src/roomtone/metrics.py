@@ -1,11 +1,50 @@
 """What the server counts about itself, in Prometheus' terms; one registry per application."""
 
+from bisect import bisect_left
+from collections.abc import Iterator
+from itertools import accumulate
 from typing import Final
 
 from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, generate_latest
+from prometheus_client.metrics_core import CounterMetricFamily, HistogramMetricFamily, Metric
+from prometheus_client.registry import Collector
 
 COMMIT_BUCKETS_S: Final = (0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 1.0)
 REQUEST_BUCKETS_S: Final = (0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 1.0, 10.0)
+
+
+class Requests(Collector):
+    """Requests answered, and their times. Only the event loop's thread counts.
+
+    The library's own counter and histogram take a lock for each number: a fiftieth of the time of
+    an answer that is at hand.
+    """
+
+    def __init__(self) -> None:
+        self._counts: dict[tuple[str, str, int], int] = {}
+        self._buckets = [0] * (len(REQUEST_BUCKETS_S) + 1)
+        self._seconds = 0.0
+
+    def add(self, method: str, route: str, status: int, seconds: float) -> None:
+        """Count one."""
+        key = (method, route, status)
+        self._counts[key] = self._counts.get(key, 0) + 1
+        self._buckets[bisect_left(REQUEST_BUCKETS_S, seconds)] += 1
+        self._seconds += seconds
+
+    def collect(self) -> Iterator[Metric]:
+        """What the registry asks for."""
+        requests = CounterMetricFamily(
+            "roomtone_requests", "Requests answered.", labels=["method", "route", "status"]
+        )
+        for (method, route, status), count in list(self._counts.items()):
+            requests.add_metric([method, route, str(status)], count)
+        yield requests
+        bounds = [*map(str, REQUEST_BUCKETS_S), "+Inf"]
+        buckets = list(zip(bounds, map(float, accumulate(self._buckets)), strict=True))
+        times = HistogramMetricFamily("roomtone_request_seconds", "Time to answer.")
+        times.add_metric([], buckets, self._seconds)
+        yield times
 
 
 class Metrics:
@@ -13,18 +52,8 @@ class Metrics:
 
     def __init__(self) -> None:
         registry = self.registry = CollectorRegistry()
-        self.requests = Counter(
-            "roomtone_requests",
-            "Requests answered.",
-            ["method", "route", "status"],
-            registry=registry,
-        )
-        self.request_seconds = Histogram(
-            "roomtone_request_seconds",
-            "Time to answer.",
-            buckets=REQUEST_BUCKETS_S,
-            registry=registry,
-        )
+        self.requests = Requests()
+        registry.register(self.requests)
         self.queue_depth = Gauge(
             "roomtone_queue_depth", "Writes that wait for a commit.", registry=registry
         )

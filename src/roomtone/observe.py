@@ -9,7 +9,6 @@ from types import SimpleNamespace
 from typing import Any, Final
 
 import msgspec
-from prometheus_client import Counter
 from starlette.exceptions import HTTPException
 from starlette.responses import Response
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
@@ -62,7 +61,6 @@ class Observed:
         self._services = services
         self._metrics = services.metrics
         self.state = SimpleNamespace(services=services)
-        self._counters: dict[tuple[str, str, int], Counter] = {}
         self._access = AccessLines()
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
@@ -105,14 +103,9 @@ class Observed:
         # The route, not the path or the query: those can hold names and addresses.
         route = getattr(scope.get("route"), "path", "unknown")
         method = scope["method"] if scope["method"] in _METHODS else "other"
-        key = (method, route, status)
-        counter = self._counters.get(key)
-        if counter is None:
-            counter = self._counters[key] = self._metrics.requests.labels(*map(str, key))
-        counter.inc()
+        self._metrics.requests.add(method, route, status, seconds)
         if method == "POST" and status >= 400:
             self._metrics.refused.labels(str(status)).inc()
-        self._metrics.request_seconds.observe(seconds)
         if access_log.isEnabledFor(logging.INFO):
             # JSON by hand: no value in it comes from outside, and an encoder takes twice as long.
             self._access.add(
