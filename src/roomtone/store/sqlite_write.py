@@ -47,6 +47,8 @@ from roomtone.store.sqlite_rows import (
 from roomtone.store.sqlite_transaction import Transactions, writing
 from roomtone.store.timeline import time_ms
 
+SMALL_BYTES: Final = 1_024
+"""Of a piece whose size is not worth a look: its bytes are more than its weight."""
 SESSIONS_REMEMBERED_MAX: Final = 20_000
 MEETINGS_REMEMBERED_MAX: Final = 20_000
 
@@ -185,7 +187,8 @@ class Writer(Transactions):
         if known is not None:
             refuse_contradiction(known, session)
         piece = packed(session)
-        weight_max = len(piece) + (known.weight_max if known else 0)
+        weight_max = len(piece) if len(piece) <= SMALL_BYTES else size_of(session).weight
+        weight_max += known.weight_max if known else 0
         size = self._grown(known, session) if weight_max > WEIGHT_MAX else None
         if meeting is None:
             fresh = MeetingRecord(id=session.meetingInstanceId, created_ms=now_ms, heard_ms=now_ms)
