@@ -64,7 +64,7 @@ class WebrtcReports(Struct, kw_only=True):
     )
 
 
-class NewCollectorParticipant(Struct, kw_only=True):
+class NewCollectorParticipant(Struct, kw_only=True, forbid_unknown_fields=True):
     """Whom a collector's token will speak for; what is left empty is minted or unknown."""
 
     id: Key = ""
@@ -72,7 +72,7 @@ class NewCollectorParticipant(Struct, kw_only=True):
     email: Text = ""
 
 
-class NewCollectorToken(Struct, kw_only=True):
+class NewCollectorToken(Struct, kw_only=True, forbid_unknown_fields=True):
     """The body of POST /v1/collector/tokens."""
 
     meetingId: Id

@@ -182,7 +182,11 @@ class Meeting(Struct, kw_only=True, omit_defaults=True):
 
 
 class MeetingNews(Struct, kw_only=True, forbid_unknown_fields=True):
-    """What POST /v1/meetings announces or amends: only the fields that are sent change."""
+    """What POST /v1/meetings announces or amends: only the fields that are sent change.
+
+    meetingType and state are taken, so that a meeting that was read can be sent back amended, and
+    change nothing: telemetry and the times tell whether a meeting is in progress.
+    """
 
     id: Id | UnsetType = UNSET
     meetingSeriesId: Key | UnsetType = UNSET
@@ -196,6 +200,8 @@ class MeetingNews(Struct, kw_only=True, forbid_unknown_fields=True):
     hostEmail: Text | UnsetType = UNSET
     siteUrl: Text | UnsetType = UNSET
     webLink: Text | UnsetType = UNSET
+    meetingType: Literal["meeting"] | UnsetType = UNSET
+    state: MeetingState | UnsetType = UNSET
 
 
 class Device(Struct, kw_only=True, omit_defaults=True):

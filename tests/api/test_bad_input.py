@@ -229,6 +229,28 @@ def test_an_unknown_field_of_a_meeting_is_named_and_one_of_a_session_is_ignored(
     assert api.post_sessions(session(nickname="ada")).status_code == 204
 
 
+@pytest.mark.parametrize(
+    ("path", "body", "field"),
+    [
+        ("/v1/collector/tokens", {"meetingId": "m1", "expiresin": 60}, "expiresin"),
+        ("/v1/collector/tokens", {"meetingId": "m1", "participant": {"mail": "a@b.c"}}, "mail"),
+        ("/v1/roomtone/erase", {"email": "ada@example.com", "dryRun": True}, "dryRun"),
+        ("/v1/roomtone/purge", {"before": "2024-01-01T00:00:00Z", "dryRun": True}, "dryRun"),
+    ],
+)
+def test_an_unknown_field_of_an_order_is_named_and_nothing_is_done(
+    api: Api, path: str, body: dict[str, Any], field: str
+) -> None:
+    assert_error(api.post(path, body), 400, names=f"unknown field `{field}`")
+
+
+def test_a_meeting_that_was_read_can_be_sent_back_amended(api: Api) -> None:
+    api.post_sessions(session())
+    meeting = api.get("/v1/meetings/m1").json()
+    assert api.post("/v1/meetings", meeting | {"title": "Planning"}).status_code == 200
+    assert api.get("/v1/meetings/m1").json() == meeting | {"title": "Planning"}
+
+
 def test_an_error_quotes_no_more_than_a_little_of_what_was_sent(api: Api) -> None:
     answer = api.post("/v1/meetings", {"x" * 1_000_000: 1})
     assert_error(answer, 400, names="unknown field `xxx")

@@ -111,6 +111,7 @@ def test_resources_merge_by_time_or_by_position(store: Store) -> None:
     [
         (3.0, {"joinTime": at(2)}, at(2)),
         (3.0, {}, at(3)),
+        (3.0, {"leaveTime": at(1)}, at(1)),
         (None, {}, at(8)),
     ],
 )
@@ -129,6 +130,7 @@ def test_join_time_is_always_there(
     [
         (3.0, {"leaveTime": at(7)}, at(7)),
         (3.0, {}, at(4)),
+        (3.0, {"joinTime": at(5)}, at(5)),
         (None, {}, at(8)),
     ],
 )

@@ -17,7 +17,7 @@ ADMIN: Final = "roomtone:admin"
 PURGE_STEP_MEETINGS: Final = 50
 
 
-class Erase(Struct, kw_only=True):
+class Erase(Struct, kw_only=True, forbid_unknown_fields=True):
     """Whose identity to remove."""
 
     email: Annotated[str, Meta(min_length=3, max_length=STRING_LENGTH_MAX)]
@@ -29,7 +29,7 @@ class Erased(Struct, kw_only=True):
     changed: int
 
 
-class Purge(Struct, kw_only=True):
+class Purge(Struct, kw_only=True, forbid_unknown_fields=True):
     """Remove meetings that ended before this time."""
 
     before: Time

@@ -167,19 +167,21 @@ def last_sample_end_ms(session: MediaSession) -> int | None:
 
 
 def join_ms(session: MediaSession, created_ms: int) -> int:
-    """As sent, else the first sample's start, else the first arrival."""
+    """As sent, else the first sample's start, else the first arrival; never after leaveTime."""
     if session.joinTime is not UNSET:
         return time_ms(session.joinTime)
     first = first_sample_ms(session)
-    return created_ms if first is None else first
+    joined = created_ms if first is None else first
+    return joined if session.leaveTime is UNSET else min(joined, time_ms(session.leaveTime))
 
 
 def leave_ms(session: MediaSession, heard_ms: int) -> int:
-    """As sent, else the end of the last sample, else when the session was last heard of."""
+    """As sent, else the last sample's end, else the last arrival; never before joinTime."""
     if session.leaveTime is not UNSET:
         return time_ms(session.leaveTime)
     last = last_sample_end_ms(session)
-    return heard_ms if last is None else last
+    left = heard_ms if last is None else last
+    return left if session.joinTime is UNSET else max(left, time_ms(session.joinTime))
 
 
 def summary_of(session: MediaSession) -> Summary:
