@@ -24,8 +24,8 @@ class KnownMeeting(Struct):
 class KnownSession(Struct):
     """A session as the writer remembers it; `pieces` is the number of its next live row.
 
-    Its weight (size.py) is at most `weight_max`: estimates are added up until they are over the
-    bound. From then on its size is at most `size`, and just that if it was `counted` since the last piece.
+    Its weight (size.py) is at most `weight_max`, estimates added up. Once that is over the bound,
+    its size is at most `size`, and just that if it was `counted` since the last piece.
     """
 
     key: int
