@@ -111,7 +111,6 @@ def test_resources_merge_by_time_or_by_position(store: Store) -> None:
     [
         (3.0, {"joinTime": at(2)}, at(2)),
         (3.0, {}, at(3)),
-        (3.0, {"leaveTime": at(1)}, at(1)),
         (None, {}, at(8)),
     ],
 )

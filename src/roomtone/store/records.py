@@ -167,12 +167,11 @@ def last_sample_end_ms(session: MediaSession) -> int | None:
 
 
 def join_ms(session: MediaSession, created_ms: int) -> int:
-    """As sent, else the first sample's start, else the first arrival; never after leaveTime."""
+    """As sent, else the first sample's start, else the first arrival."""
     if session.joinTime is not UNSET:
         return time_ms(session.joinTime)
     first = first_sample_ms(session)
-    joined = created_ms if first is None else first
-    return joined if session.leaveTime is UNSET else min(joined, time_ms(session.leaveTime))
+    return created_ms if first is None else first
 
 
 def leave_ms(session: MediaSession, heard_ms: int) -> int:
