@@ -219,7 +219,7 @@ def test_a_read_over_its_time_limit_is_504(make_api: Callable[..., Api]) -> None
 def test_a_store_that_cannot_answer_is_503(api: Api, monkeypatch: pytest.MonkeyPatch) -> None:
     post_many(api, 1)
     with monkeypatch.context() as patch:
-        patch.setattr(api.store, "sessions", failing(Unavailable("The disk is gone.")))
+        patch.setattr(api.store, "sessions_for_json", failing(Unavailable("The disk is gone.")))
         answer = api.qualities("m1")
         assert_error(answer, 503)
         assert int(answer.headers["retry-after"]) >= 1
@@ -234,7 +234,7 @@ def test_an_unexpected_fault_is_500_with_the_logs_tracking_id_and_no_internals(
     api: Api, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
     post_many(api, 1)
-    monkeypatch.setattr(api.store, "sessions", failing(ZeroDivisionError("secret internals")))
+    monkeypatch.setattr(api.store, "sessions_for_json", failing(ZeroDivisionError("secret internals")))
     answer = api.qualities("m1")
     assert_error(answer, 500)
     assert "secret" not in answer.text
@@ -272,7 +272,7 @@ def test_an_answer_made_in_time_is_served_from_memory(
 ) -> None:
     post_many(api, 1)
     first = api.qualities("m1")
-    monkeypatch.setattr(api.store, "sessions", failing(ZeroDivisionError("read again")))
+    monkeypatch.setattr(api.store, "sessions_for_json", failing(ZeroDivisionError("read again")))
     assert api.qualities("m1").content == first.content
 
 
