@@ -28,6 +28,8 @@ DECIMALS_MAX: Final = 4
 _HALF: Final = 10_000
 """Whole numbers are put together out of their last four digits and what stands before them."""
 _LONG_MAX: Final = 999 * _HALF + _HALF - 1
+_LONG_MOST: Final = np.zeros(KINDS_MAX, np.uint64)
+_LONG_MOST[WHOLE], _LONG_MOST[WHOLE | HUNDREDS << 2] = _LONG_MAX, _LONG_MAX // 100
 _CELL: Final = "<u8"
 _NULL: Final = 0
 _SIZES: Final = {WHOLE: _HALF, WHOLE | HUNDREDS << 2: 65_536} | {
@@ -58,7 +60,7 @@ class _Tables:
         parts = [_cells(b"null,")]
         self.offsets = np.zeros(KINDS_MAX, np.int64)
         """Where a kind's cells begin."""
-        self.sizes = np.zeros(KINDS_MAX, np.int64)
+        self.sizes = np.zeros(KINDS_MAX, np.uint64)
         """The first number of a kind that has no cell in the table."""
         at = 1
         for kind, size in _SIZES.items():
@@ -101,14 +103,15 @@ def columns(
     too, with any number. `starts` also has the end of the last. ValueError for a number below 0.
     """
     tables = _tables()
-    most = np.maximum.reduceat(numbers, starts[:-1])
-    if np.minimum.reduceat(numbers, starts[:-1]).min() < 0:
-        raise ValueError("a number below 0")
+    if present is not None:
+        numbers = numbers * present
+    # as numbers without a sign, those below 0 are the largest
+    most = np.maximum.reduceat(numbers.view(np.uint64), starts[:-1])
     large = most >= tables.sizes.take(kinds)
     at = numbers + tables.offsets.take(kinds).repeat(lengths)
     found: Cells
     if large.any():
-        long = large & (kinds & 3 == WHOLE) & (most < np.where(kinds, _LONG_MAX // 100, _LONG_MAX))
+        long = large & (most <= _LONG_MOST.take(kinds))
         at *= (~large).repeat(lengths)
         found = tables.cells.take(at)
         places = long.repeat(lengths).nonzero()[0]
@@ -147,6 +150,8 @@ def _joined(cells: Cells, last: Ints) -> list[msgspec.Raw]:
 
 
 def _written(kind: int, numbers: Ints, present: Flags | None) -> msgspec.Raw:
+    if numbers.min() < 0:
+        raise ValueError("a number below 0")
     values: list[Any] = [meant(kind, number) for number in numbers.tolist()]
     if present is not None:
         values = [v if there else None for v, there in zip(values, present.tolist(), strict=True)]

@@ -48,7 +48,9 @@ _MEETINGS: Final = (
 )
 _SESSIONS: Final = (
     "SELECT s.key, s.id, s.sealed, s.created_ms, s.join_ms, s.left_ms, s.block,"
-    " s.block_bytes FROM session s WHERE s.meeting = ? ORDER BY s.key LIMIT ? OFFSET ?"
+    " s.block_bytes FROM session s WHERE s.meeting ="
+    " (SELECT key FROM meeting WHERE org = (SELECT key FROM org WHERE name = ?1) AND id = ?2)"
+    " ORDER BY s.key LIMIT ?3 OFFSET ?4"
 )
 _SUMMARIES: Final = (
     f"SELECT m.id, s.id, s.join_ms, s.left_ms, {', '.join(f's.{n}' for n in SUMMARY_FIELDS)}"
@@ -151,10 +153,9 @@ def found(
     db: apsw.Connection, org: str, meeting_id: str, *, offset: int, limit: int
 ) -> list[Found]:
     """A page of the meeting's sessions, in order of first arrival, as they are stored."""
-    meeting = record(db, org, meeting_id)
-    if meeting is None:
-        return []
-    rows = fetch(db, _SESSIONS, meeting[0], _bounded(limit), _bounded(offset))
+    rows = fetch(db, _SESSIONS, org, meeting_id, _bounded(limit), _bounded(offset))
+    if not rows:
+        _refuse_removed(db, org, meeting_id)
     blocks: list[bytes | None] = []
     for first in range(0, len(rows), BLOCKS_AT_ONCE_MAX):
         blocks += blocks_at(db, [row[-2:] for row in rows[first : first + BLOCKS_AT_ONCE_MAX]])
