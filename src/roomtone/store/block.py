@@ -13,7 +13,8 @@ sample), codec, transport, the lengths of the columns; at last the parameters of
 import re
 import zlib
 from collections.abc import Iterator, Sequence
-from itertools import chain, takewhile
+from functools import lru_cache
+from itertools import chain, repeat, takewhile
 from threading import local
 from typing import Any, Final
 
@@ -38,9 +39,11 @@ from roomtone.store.pack import Packer, Values, pack, unpack
 from roomtone.store.timeline import period_ms, time_ms, time_text
 from roomtone.store.unpack import Packed, json_columns, plain
 
-_Lengths = tuple[list[list[int]], list[list[int]]]
+_Lengths = tuple[list[int], list[int]]
+"""Of all columns, of streams and of resources, in the order in which they are kept."""
 
 EDITION: Final = 1
+TIMES_CACHED_MAX: Final = 4_096
 LEVEL: Final = 19
 _HEAD_BYTES: Final = 9
 _WORDS: Final = (
@@ -258,66 +261,59 @@ def _session(head: list[Any], meeting_id: str) -> MediaSession:
     )
 
 
-def _packed(data: bytes, head: list[Any], entries: _Lengths) -> Packed:
+def _packed(data: bytes, head: list[Any], lengths: _Lengths) -> Packed:
     at_low = _HEAD_BYTES + int.from_bytes(data[1:5], "little")
     at_rests = at_low + int.from_bytes(data[5:9], "little")
-    streams, extras = entries
-    lengths = [*chain(*zip(*streams, strict=True), *zip(*extras, strict=True))]
-    if 0 in lengths:
-        lengths = [length for length in lengths if length]
-    return Packed(lengths, head[-1], data[at_low:at_rests], data[at_rests:])
+    kept = lengths[0] + lengths[1]
+    if 0 in kept:
+        kept = [length for length in kept if length]
+    return Packed(kept, head[-1], data[at_low:at_rests], data[at_rests:])
 
 
 def _lengths_of(head: list[Any]) -> _Lengths:
-    """The columns' lengths of every entry of streams, and of resources."""
-    streams = [_all_lengths(entry[3], len(COLUMNS)) for kind in head[-3] for entry in kind]
-    return streams, [_all_lengths(entry[2], len(RESOURCE_COLUMNS)) for entry in head[-2]]
+    streams = [entry[3] for kind in head[-3] for entry in kind]
+    resources = [entry[2] for entry in head[-2]]
+    return _by_column(streams, len(COLUMNS)), _by_column(resources, len(RESOURCE_COLUMNS))
 
 
-def _all_lengths(lengths: int | list[int], columns: int) -> list[int]:
-    return [lengths] * columns if isinstance(lengths, int) else lengths
+def _by_column(lengths: list[Any], columns: int) -> list[int]:
+    """The opposite of `_lengths`, for several entries: column by column, all entries in each."""
+    if list not in map(type, lengths):
+        return lengths * columns
+    entries = [[n] * columns if type(n) is int else n for n in lengths]
+    return list(chain.from_iterable(zip(*entries, strict=True)))
 
 
 def _whole(head: list[Any], lengths: _Lengths, found: list[Any], meeting_id: str) -> MediaSession:
     session = _session(head, meeting_id)
     kinds, resources = head[-3:-1]
-    streams, extras = lengths
-    mine = len(found) - sum([1 for length in chain.from_iterable(extras) if length])
-    next_columns = iter(_deal(found[:mine], streams, len(COLUMNS)))
-    others = _deal(found[mine:], extras, len(RESOURCE_COLUMNS))
+    if len(found) < len(lengths[0]) + len(lengths[1]):
+        kept = iter(found)
+        found = [next(kept) if length else [] for length in chain(*lengths)]
+    mine = len(lengths[0])
     base = head[-6]
+    at, count = 0, mine // len(COLUMNS)
     for kind, entries in zip(STREAM_KINDS, kinds, strict=True):
         if entries:
-            setattr(session, kind, [_stream(e, next(next_columns), base) for e in entries])
+            columns = (found[entry:mine:count] for entry in range(at, count))
+            setattr(session, kind, list(map(_stream, entries, columns, repeat(base))))
+            at += len(entries)
     session.resources = [
-        _resource(entry, column, base) for entry, column in zip(resources, others, strict=True)
+        _resource(entry, found[mine + at :: len(resources)], base)
+        for at, entry in enumerate(resources)
     ]
     return session
-
-
-def _deal(found: list[Any], lengths: list[list[int]], columns: int) -> list[list[Any]]:
-    """Columns that come column by column, dealt to their entries."""
-    count = len(lengths)
-    if len(found) == count * columns:
-        return [found[entry::count] for entry in range(count)]
-    following = iter(found)
-    dealt: list[list[Any]] = [[] for _ in lengths]
-    for column in range(columns):
-        for mine, numbers in zip(dealt, lengths, strict=True):
-            mine.append(next(following) if numbers[column] else [])
-    return dealt
 
 
 def _stream(head: list[Any], columns: list[Any], base: int) -> Stream:
     interval, codec, transport, lengths, start, end = head
     loss, latency, height, rate, bits, jitter = columns
-    begin = base + start
     samples = lengths if type(lengths) is int else max(lengths)
-    length = int(samples * period_ms(interval))
+    start_text, end_text = _times(base + start, interval, samples, end)
     return Stream(
         samplingInterval=interval,
-        startTime=time_text(begin),
-        endTime=time_text(begin + length + end),
+        startTime=start_text,
+        endTime=end_text,
         packetLoss=loss,
         latency=latency,
         resolutionHeight=height,
@@ -327,6 +323,13 @@ def _stream(head: list[Any], columns: list[Any], base: int) -> Stream:
         jitter=jitter,
         transportType=transport,
     )
+
+
+@lru_cache(TIMES_CACHED_MAX)
+def _times(start_ms: int, interval: float, samples: int, after_ms: int) -> tuple[str, str]:
+    """(startTime, endTime): streams of one session mostly have the same."""
+    end_ms = start_ms + int(samples * period_ms(interval)) + after_ms
+    return time_text(start_ms), time_text(end_ms)
 
 
 def _resource(head: list[Any], columns: list[Any], base: int) -> Resources:
