@@ -234,7 +234,9 @@ def test_an_unexpected_fault_is_500_with_the_logs_tracking_id_and_no_internals(
     api: Api, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
     post_many(api, 1)
-    monkeypatch.setattr(api.store, "sessions_for_json", failing(ZeroDivisionError("secret internals")))
+    monkeypatch.setattr(
+        api.store, "sessions_for_json", failing(ZeroDivisionError("secret internals"))
+    )
     answer = api.qualities("m1")
     assert_error(answer, 500)
     assert "secret" not in answer.text
