@@ -7,7 +7,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 PIP_INSTALL := $(VENV)/pip-install
 CONSTRAINTS := $(if $(wildcard constraints.txt),-c constraints.txt)
-DEBIAN := chromium curl iproute2 iptables ethtool
+DEBIAN := chromium curl iproute2 iptables ethtool firefox-esr coturn janus rtpengine-daemon sip-tester tshark
 
 .PHONY: run test lint bench clean constraints debian
 .DELETE_ON_ERROR:

@@ -291,8 +291,8 @@ def parse_news(body: bytes, now_ms: int) -> MeetingNews:
 
 def parse_reports(
     body: bytes, now_ms: int, *, bound: BoundParticipant | None, public_ip: str
-) -> tuple[MediaSession, list[measure.Report]]:
-    """A body of raw reports as a session without streams, and the reports.
+) -> tuple[MediaSession, list[measure.Seen]]:
+    """A body of raw reports as a session without streams, and what they say of connections.
 
     `bound` is the participant of a collector's token: it wins over what the body says of itself.
     """
@@ -319,7 +319,7 @@ def parse_reports(
                 f"Expected a time from 2000 on and at most a day ahead - "
                 f"at `$.reports[{index}].timestamp`"
             )
-    return session, posted.reports
+    return session, list(map(measure.seen, posted.reports))
 
 
 def _session_of(header: dict[str, str]) -> MediaSession:
@@ -342,20 +342,20 @@ def put_sessions(org: str, sessions: list[MediaSession], now_ms: int) -> Callabl
     return job
 
 
-def put_reports(
+def put_seen(
     org: str,
     session: MediaSession,
-    reports: list[measure.Report],
+    seen: list[measure.Seen],
     now_ms: int,
     *,
     interval_s: float,
     drop_raw_addresses: bool,
 ) -> Callable[[Store], measure.Measured]:
-    """The write of raw reports: measured against what the session reported before."""
+    """The write of what was seen of a participant: measured against what was seen before."""
 
     def job(store: Store) -> measure.Measured:
         state = store.measure_state(org, session.participantSessionId)
-        state, measured = measure.advance(state, reports, interval_s=interval_s)
+        state, measured = measure.advance(state, seen, interval_s=interval_s)
         for name, value in measured.header.items():
             if not getattr(session, name):
                 setattr(session, name, value)

@@ -5,12 +5,19 @@ from typing import Any
 
 import msgspec
 
-from roomtone.measure import Measured, Report, advance
+import roomtone.measure
+from roomtone.measure import Measured, Report
 from roomtone.model import COLUMNS, Stream, StreamKind, column_of, epoch_ms
 
 START_MS = 1_795_400_000_000
 Entry = dict[str, Any]
 Value = int | float | None
+
+
+def advance(state: bytes, reports: Iterable[Report], **settings: float) -> tuple[bytes, Measured]:
+    return roomtone.measure.advance(
+        state, [roomtone.measure.seen(one) for one in reports], **settings
+    )
 
 
 def report(

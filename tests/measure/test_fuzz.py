@@ -7,12 +7,12 @@ import msgspec
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from roomtone.measure import Report, advance
+from roomtone.measure import Report
 from roomtone.measure.report import Entry
 from roomtone.measure.series import INTERVALS_MAX
 from roomtone.measure.state import unpack
 from roomtone.model import COLUMNS, Stream, column_of
-from tests.measure.calls import START_MS, inbound, report
+from tests.measure.calls import START_MS, advance, inbound, report
 
 TYPES = [
     "inbound-rtp", "outbound-rtp", "remote-inbound-rtp", "remote-outbound-rtp", "codec",

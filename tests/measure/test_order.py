@@ -6,9 +6,9 @@ from typing import Any
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from roomtone.measure import Report, advance
+from roomtone.measure import Report
 from roomtone.measure.state import CONNECTIONS_MAX, ROWS_MAX, row_count, unpack
-from tests.measure.calls import Cells, fold, inbound, outbound, path, posts, remote, report
+from tests.measure.calls import Cells, advance, fold, inbound, outbound, path, posts, remote, report
 
 HORIZON_S = 300.0
 

@@ -7,8 +7,9 @@ import functools
 
 import pytest
 
-from roomtone.measure import Measured, advance
+from roomtone.measure import Measured
 from roomtone.model import Stream, StreamKind, epoch_ms
+from tests.measure.calls import advance
 from tests.measure.truth import (
     SRTP_TAG_OCTETS,
     WIRE,

@@ -109,7 +109,7 @@ async def post_reports(request: Request) -> Response:
     settings = services.settings
     if principal.participant is not None:
         _keep_posts_max(services, principal, now_ms)
-    session, reports = ingest.parse_reports(
+    session, seen = ingest.parse_reports(
         await body_of(request),
         now_ms,
         bound=principal.participant,
@@ -120,17 +120,17 @@ async def post_reports(request: Request) -> Response:
     if principal.participant is not None:
         _keep_sessions_max(services, principal, session.participantSessionId)
     measured = await services.writer.run(
-        ingest.put_reports(
+        ingest.put_seen(
             principal.org,
             session,
-            reports,
+            seen,
             now_ms,
             interval_s=settings.interval_s,
             drop_raw_addresses=settings.drop_raw_addresses,
         )
     )
     fates = services.metrics.reports
-    fates.labels("measured").inc(len(reports) - measured.late - measured.repeated)
+    fates.labels("measured").inc(len(seen) - measured.late - measured.repeated)
     fates.labels("late").inc(measured.late)
     fates.labels("repeated").inc(measured.repeated)
     return Response(status_code=204)

@@ -1,15 +1,16 @@
-"""Cumulative counters in, interval metrics out: `advance(state, reports)` is the whole of it.
+"""Cumulative counters in, interval metrics out: `advance(state, seen)` is the whole of it.
 
-Pure functions; time is an argument. `report` is the wire, `getstats` normalises it to a `snapshot`,
-`counters` takes differences, `intervals` folds them into columns, `runs` makes entries of these,
-`state` is what is kept until the next post, `series` puts it together.
+Pure functions; time is an argument. `report` is a browser's wire, `getstats` normalises it to a
+`snapshot`, as roomtone/sources does with what others send; `counters` takes differences,
+`intervals` folds them into columns, `runs` makes entries of these, `state` is what is kept until
+the next post, `series` puts it together.
 """
 
-from roomtone.measure.getstats import snapshot
+from roomtone.measure.getstats import seen, snapshot
 from roomtone.measure.intervals import Origin
 from roomtone.measure.report import Entry, Report
 from roomtone.measure.series import HORIZON_S_DEFAULT, advance
-from roomtone.measure.snapshot import Snapshot
+from roomtone.measure.snapshot import Remote, Row, Seen, Snapshot, Stun
 from roomtone.measure.state import Measured
 
 __all__ = [
@@ -17,8 +18,13 @@ __all__ = [
     "Entry",
     "Measured",
     "Origin",
+    "Remote",
     "Report",
+    "Row",
+    "Seen",
     "Snapshot",
+    "Stun",
     "advance",
+    "seen",
     "snapshot",
 ]

@@ -11,7 +11,7 @@ from msgspec import Struct
 
 from roomtone.measure.codecs import codec_label, transport_label
 from roomtone.measure.report import Entry, Report
-from roomtone.measure.snapshot import Remote, Row, Snapshot, Stun
+from roomtone.measure.snapshot import Remote, Row, Seen, Snapshot, Stun
 from roomtone.model import StreamKind, epoch_ms
 
 ROWS_MAX: Final = 200
@@ -57,6 +57,11 @@ def index(report: Report) -> Index:
         if (box := boxes.get(entry.type or "")) is not None:
             box.append(entry)
     return found
+
+
+def seen(report: Report) -> Seen:
+    """A report as `advance` takes it."""
+    return Seen(report.connection, snapshot(report))
 
 
 def snapshot(report: Report) -> Snapshot:

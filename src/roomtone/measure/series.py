@@ -13,9 +13,8 @@ from typing import Final
 from roomtone.measure import counters, padding
 from roomtone.measure.counters import Key
 from roomtone.measure.intervals import Grid, Lane, Origin, Sample, samples
-from roomtone.measure.report import Report
 from roomtone.measure.runs import entries, in_phase, keep_runs, legs_of, touched_numbers
-from roomtone.measure.snapshot import Row, Snapshot
+from roomtone.measure.snapshot import Row, Seen, Snapshot
 from roomtone.measure.state import Measured, State, forget, pack, take, unpack
 from roomtone.model import STREAM_KINDS, Column, Stream, StreamKind
 
@@ -26,12 +25,12 @@ INTERVALS_MAX: Final = 3_600
 
 def advance(
     state: bytes,
-    reports: Sequence[Report],
+    seen: Sequence[Seen],
     *,
     interval_s: float,
     horizon_s: float = HORIZON_S_DEFAULT,
 ) -> tuple[bytes, Measured]:
-    """Measure new reports of one participant; b"" is the state at first.
+    """Measure what was newly seen of one participant; b"" is the state at first.
 
     Pure. Order, repetition and the cut into posts make no difference within `horizon_s` (seconds
     behind the newest report), with two exceptions, because what was told cannot be taken back: a
@@ -44,7 +43,7 @@ def advance(
     size_ms = 1000 * interval_s
     touched = take(
         known,
-        reports,
+        seen,
         measured,
         horizon_ms=1000 * horizon_s,
         reach_ms=max(INTERVALS_MAX * size_ms, 1000 * horizon_s),

@@ -1,5 +1,7 @@
 """What is kept of one report: normalised counters, small enough to live in the measuring state."""
 
+from typing import NamedTuple
+
 from msgspec import Struct
 
 from roomtone.model import StreamKind
@@ -60,3 +62,10 @@ class Snapshot(Struct, array_like=True, gc=False):
     stun: Stun | None = None
     network_type: str = ""
     local_ip: str = ""
+
+
+class Seen(NamedTuple):
+    """What was seen of a participant: one connection, by its sender's name, at one moment."""
+
+    connection: str
+    shot: Snapshot

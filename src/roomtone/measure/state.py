@@ -8,10 +8,8 @@ import msgspec
 import zstandard
 from msgspec import Struct, field
 
-from roomtone.measure.getstats import snapshot
 from roomtone.measure.intervals import Origin
-from roomtone.measure.report import Report
-from roomtone.measure.snapshot import Snapshot
+from roomtone.measure.snapshot import Seen, Snapshot
 from roomtone.model import Column, Stream, StreamKind
 
 CONNECTIONS_MAX: Final = 32
@@ -74,23 +72,23 @@ def pack(known: State) -> bytes:
 
 def take(
     known: State,
-    reports: Sequence[Report],
+    seen: Sequence[Seen],
     measured: Measured,
     *,
     horizon_ms: float,
     reach_ms: float,
 ) -> tuple[int, int] | None:
-    """Put new reports in their places; return the time from the neighbours before to those after.
+    """Put new snapshots in their places; return the time from the neighbours before to those after.
 
     None when none of them was new. `reach_ms`: how far one call may reach back from its newest.
     """
-    newest_ms = max((report.timestamp for report in reports), default=0.0)
+    newest_ms = max((shot.at_ms for _, shot in seen), default=0)
     oldest_ms = max(known.newest_ms - horizon_ms, newest_ms - reach_ms)
     low_ms: int | None = None
     high_ms = 0
-    for report in sorted(reports, key=lambda report: report.timestamp):
-        at_ms = round(report.timestamp)
-        shots = known.connections.setdefault(report.connection, [])
+    for connection, shot in sorted(seen, key=lambda one: one.shot.at_ms):
+        at_ms = shot.at_ms
+        shots = known.connections.setdefault(connection, [])
         place = bisect.bisect_left(shots, at_ms, key=lambda shot: shot.at_ms)
         if place < len(shots) and shots[place].at_ms == at_ms:
             measured.repeated += 1
@@ -98,7 +96,6 @@ def take(
         if at_ms < oldest_ms:
             measured.late += 1
             continue
-        shot = snapshot(report)
         shots.insert(place, shot)
         before_ms = shots[place - 1].at_ms if place else at_ms
         after_ms = shots[place + 1].at_ms if place + 1 < len(shots) else at_ms
