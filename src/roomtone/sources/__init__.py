@@ -1,4 +1,4 @@
-"""What others than the collector send, as what Roomtone measures: bytes in, sessions or counters out.
+"""What others than the collector send, as what Roomtone measures: bytes in, sessions out.
 
 One module a source. Pure: no store, no HTTP; time is an argument. What has cumulative counters
 becomes `measure.Seen` and is measured like a browser's report; what is measured already becomes
