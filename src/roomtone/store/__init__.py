@@ -52,6 +52,7 @@ from msgspec import Struct
 from roomtone.model import MediaSession, Meeting, MeetingNews, MeetingState, Participant
 
 MEETING_ID_MINTED = "{hex32}_I_{digits18}"
+SOURCE_STATE_KEPT_MS = 24 * 3600 * 1000
 TOKEN_KEPT_MS = 24 * 3600 * 1000
 """Whoever comes back within a day still hears that the token has expired; then it is unknown."""
 
@@ -110,6 +111,13 @@ class Summary(Struct, kw_only=True, frozen=True):
     jitter_max: float | None
 
 
+class SessionDetail(Struct, frozen=True):
+    """What is told of a session beside its columns, as opaque bytes, and its meeting."""
+
+    meeting: str
+    data: bytes
+
+
 class Counts(Struct, kw_only=True, frozen=True):
     """How much is in the store (of one organisation)."""
 
@@ -154,6 +162,23 @@ class Store(Protocol):
 
     def put_measure_state(self, org: str, session_id: str, state: bytes) -> None:
         """Keep opaque state beside a session until it is sealed. The session exists already."""
+
+    def put_detail(self, org: str, session_id: str, detail: bytes) -> None:
+        """Keep what is told of a session beside its columns, as opaque bytes without any identity.
+
+        It stays when the session is sealed, and goes with its meeting. The session exists already.
+        """
+
+    def source_state(self, org: str, key: str) -> bytes:
+        """What `put_source_state` kept under the key; b"" when there is nothing."""
+
+    def put_source_state(self, org: str, key: str, state: bytes, now_ms: int) -> None:
+        """Keep what a source of telemetry remembers between two posts; b"" removes it.
+
+        The key begins with the source's name ("janus:..."); the caller bounds the size. It is
+        forgotten SOURCE_STATE_KEPT_MS after it was last put, and when it mentions a person whom
+        `erase` removes.
+        """
 
     def seal(self, now_ms: int, *, silence_ms: int, limit: int) -> int:
         """Close and seal up to `limit` sessions that are due; return how many were sealed.
@@ -229,6 +254,9 @@ class Store(Protocol):
         has to be read was read when this returns; each step of the iterator takes some milliseconds
         of computing, or raises TimedOut.
         """
+
+    def detail(self, org: str, session_id: str) -> SessionDetail | None:
+        """What `put_detail` kept, b"" when nothing, and the meeting; None: no such session."""
 
     def participants(
         self, org: str, meeting_id: str, *, offset: int, limit: int, deadline: float

@@ -238,6 +238,7 @@ _WRONG: Final = (
     IndexError,
     EOFError,
     StopIteration,
+    MemoryError,  # a damaged head may claim any size; zstd asks for it at once
 )
 
 

@@ -11,12 +11,21 @@ from contextlib import contextmanager
 from pathlib import Path
 from threading import RLock
 
-from msgspec import UNSET, Struct, field, structs
+from msgspec import UNSET, structs
 
-from roomtone.errors import Conflict, Gone, TimedOut, Unavailable
+from roomtone.errors import Conflict, TimedOut, Unavailable
 from roomtone.model import MediaSession, Meeting, MeetingNews, Participant, iso_ms
-from roomtone.store import TOKEN_KEPT_MS, Counts, MeetingQuery, Summary, Token
+from roomtone.store import (
+    SOURCE_STATE_KEPT_MS,
+    TOKEN_KEPT_MS,
+    Counts,
+    MeetingQuery,
+    SessionDetail,
+    Summary,
+    Token,
+)
 from roomtone.store.columns import fold
+from roomtone.store.memory_state import Attended, MemoryState, OrgState
 from roomtone.store.records import (
     MeetingRecord,
     amended,
@@ -27,58 +36,11 @@ from roomtone.store.records import (
     join_ms,
     leave_ms,
     meeting_of,
-    mentions,
     participants_of,
     summary_of,
 )
 from roomtone.store.size import Size, size_of
 from roomtone.store.timeline import time_ms
-
-
-class _Session(Struct, kw_only=True, frozen=True):
-    """A session as it was sent, folded; `sealed` is its summary while it is sealed."""
-
-    meeting: str
-    whole: MediaSession
-    created_ms: int
-    heard_ms: int
-    sealed: Summary | None = None
-    measure_state: bytes = b""
-
-    def served(self) -> MediaSession:
-        copy = fold([self.whole])
-        copy.joinTime = iso_ms(join_ms(copy, self.created_ms))
-        if self.sealed is not None:
-            copy.leaveTime = iso_ms(self.sealed.leave_ms)
-        return copy
-
-
-class _Org(Struct):
-    meetings: dict[str, MeetingRecord] = field(default_factory=dict)
-    removed: frozenset[str] = frozenset()
-    sessions: dict[str, _Session] = field(default_factory=dict)
-    attending: dict[str, tuple[str, ...]] = field(default_factory=dict)
-
-    def copy(self) -> "_Org":
-        return _Org(self.meetings.copy(), self.removed, self.sessions.copy(), self.attending.copy())
-
-    def known(self, meeting_id: str) -> MeetingRecord | None:
-        if meeting_id in self.removed:
-            raise Gone("the meeting was removed by retention")
-        return self.meetings.get(meeting_id)
-
-    def attendance(self, meeting_id: str) -> list[_Session]:
-        return [self.sessions[name] for name in self.attending.get(meeting_id, ())]
-
-
-class _State(Struct):
-    orgs: dict[str, _Org] = field(default_factory=dict)
-    tokens: dict[bytes, Token] = field(default_factory=dict)
-    changed: set[tuple[str, str]] = field(default_factory=set)
-
-    def copy(self) -> "_State":
-        orgs = {name: org.copy() for name, org in self.orgs.items()}
-        return _State(orgs, self.tokens.copy(), self.changed.copy())
 
 
 def _watch(deadline: float) -> None:
@@ -90,12 +52,12 @@ class MemoryStore:
     """Keeps everything in dictionaries; see the protocol `Store`."""
 
     def __init__(self) -> None:
-        self._committed = _State()
-        self._open: list[_State] = []
+        self._committed = MemoryState()
+        self._open: list[MemoryState] = []
         self._writing = RLock()
 
     def close(self) -> None:
-        self._committed = _State()
+        self._committed = MemoryState()
 
     def ping(self) -> None:
         pass
@@ -115,9 +77,9 @@ class MemoryStore:
             else:
                 self._committed = _published(done)
 
-    def _org(self, name: str) -> _Org:
+    def _org(self, name: str) -> OrgState:
         assert self._open, "a writing call outside transaction()"
-        return self._open[-1].orgs.setdefault(name, _Org())
+        return self._open[-1].orgs.setdefault(name, OrgState())
 
     def _put(self, org: str, record: MeetingRecord) -> None:
         self._org(org).meetings[record.id] = record
@@ -144,12 +106,13 @@ class MemoryStore:
         if known is None:
             data.attending[meeting_id] = (*data.attending.get(meeting_id, ()), session_id)
         pieces = [session] if known is None else [known.whole, session]
-        data.sessions[session_id] = _Session(
+        data.sessions[session_id] = Attended(
             meeting=meeting_id,
             whole=fold(pieces),
             created_ms=now_ms if known is None else known.created_ms,
             heard_ms=now_ms,
             measure_state=b"" if known is None else known.measure_state,
+            detail=b"" if known is None else known.detail,
         )
         if meeting is None:
             meeting = MeetingRecord(id=meeting_id, created_ms=now_ms, heard_ms=now_ms)
@@ -165,6 +128,18 @@ class MemoryStore:
         assert session_id in sessions, "state beside a session that was never put"
         sessions[session_id] = structs.replace(sessions[session_id], measure_state=state)
 
+    def put_detail(self, org: str, session_id: str, detail: bytes) -> None:
+        sessions = self._org(org).sessions
+        sessions[session_id] = structs.replace(sessions[session_id], detail=detail)
+
+    def source_state(self, org: str, key: str) -> bytes:
+        return self._org(org).sources.get(key, (0, b""))[1]
+
+    def put_source_state(self, org: str, key: str, state: bytes, now_ms: int) -> None:
+        self._org(org).sources.pop(key, None)
+        if state:
+            self._org(org).sources[key] = (now_ms, state)
+
     def seal(self, now_ms: int, *, silence_ms: int, limit: int) -> int:
         sealed = 0
         for org in self._open[-1].orgs:
@@ -174,7 +149,14 @@ class MemoryStore:
                     sealed += 1
         self._turn_meetings(now_ms, silence_ms, limit)
         self._drop_tokens(now_ms - TOKEN_KEPT_MS, limit)
+        self._drop_sources(now_ms - SOURCE_STATE_KEPT_MS, limit)
         return sealed
+
+    def _drop_sources(self, before_ms: int, limit: int) -> None:
+        for org in self._open[-1].orgs:
+            sources = self._org(org).sources
+            for key in [key for key, (put_ms, _) in sources.items() if put_ms < before_ms][:limit]:
+                del sources[key]
 
     def _drop_tokens(self, before_ms: int, limit: int) -> None:
         tokens = self._open[-1].tokens
@@ -186,7 +168,7 @@ class MemoryStore:
         for _, name in over[:limit]:
             del tokens[name]
 
-    def _due(self, org: str, session: _Session, now_ms: int, silence_ms: int) -> bool:
+    def _due(self, org: str, session: Attended, now_ms: int, silence_ms: int) -> bool:
         end = self._org(org).meetings[session.meeting].announced_end_ms
         leave = session.whole.leaveTime
         return session.sealed is None and (
@@ -195,7 +177,7 @@ class MemoryStore:
             or now_ms - session.heard_ms >= silence_ms
         )
 
-    def _seal(self, org: str, name: str, session: _Session) -> None:
+    def _seal(self, org: str, name: str, session: Attended) -> None:
         left = leave_ms(session.whole, session.heard_ms)
         whole = session.served()
         whole.leaveTime = iso_ms(left)
@@ -259,9 +241,7 @@ class MemoryStore:
                 blank = {"hostEmail": "", "hostDisplayName": "", "hostUserId": ""}
                 self._put(org, structs.replace(record, **blank))
                 changed += 1
-        for name, session in data.sessions.items():
-            if mentions(session.measure_state, email):
-                data.sessions[name] = structs.replace(session, measure_state=b"")
+        data.erase_beside(email)
         for token in list(self._open[-1].tokens.values()):
             if token.org == org:
                 self.put_token(anonymised_token(token, email))
@@ -284,8 +264,8 @@ class MemoryStore:
 
     # -- reading
 
-    def _data(self, org: str) -> _Org:
-        return self._committed.orgs.get(org) or _Org()
+    def _data(self, org: str) -> OrgState:
+        return self._committed.orgs.get(org) or OrgState()
 
     def token(self, token_hash: bytes) -> Token | None:
         return self._committed.tokens.get(token_hash)
@@ -328,6 +308,12 @@ class MemoryStore:
     ) -> Iterator[list[MediaSession]]:
         found = self.sessions(org, meeting_id, offset=offset, limit=limit, deadline=deadline)
         return iter([found] if found else [])
+
+    def detail(self, org: str, session_id: str) -> SessionDetail | None:
+        session = self._data(org).sessions.get(session_id)
+        if session is None:
+            return None
+        return SessionDetail(meeting=session.meeting, data=session.detail)
 
     def participants(
         self, org: str, meeting_id: str, *, offset: int, limit: int, deadline: float
@@ -372,7 +358,7 @@ class MemoryStore:
         return []
 
 
-def _published(state: _State) -> _State:
+def _published(state: MemoryState) -> MemoryState:
     """The state with a new version for every meeting that may have changed."""
     for org, meeting_id in state.changed:
         meetings = state.orgs[org].meetings
@@ -383,7 +369,7 @@ def _published(state: _State) -> _State:
     return state
 
 
-def _refuse_contradiction(known: _Session, session: MediaSession) -> None:
+def _refuse_contradiction(known: Attended, session: MediaSession) -> None:
     if known.meeting != session.meetingInstanceId:
         raise Conflict("the session is in another meeting")
     owner = known.whole.participantId

@@ -13,6 +13,7 @@ from roomtone.model import MediaSession, Meeting, MeetingNews, Participant
 from roomtone.store import (
     Counts,
     MeetingQuery,
+    SessionDetail,
     Summary,
     Token,
     sqlite_care,
@@ -78,6 +79,15 @@ class SQLiteStore:
     def put_measure_state(self, org: str, session_id: str, state: bytes) -> None:
         self._writer.put_measure_state(org, session_id, state)
 
+    def put_detail(self, org: str, session_id: str, detail: bytes) -> None:
+        self._writer.put_detail(org, session_id, detail)
+
+    def source_state(self, org: str, key: str) -> bytes:
+        return self._writer.source_state(org, key)
+
+    def put_source_state(self, org: str, key: str, state: bytes, now_ms: int) -> None:
+        self._writer.put_source_state(org, key, state, now_ms)
+
     def seal(self, now_ms: int, *, silence_ms: int, limit: int) -> int:
         return self._writer.seal(now_ms, silence_ms=silence_ms, limit=limit)
 
@@ -137,6 +147,11 @@ class SQLiteStore:
         with self._quick_readers.moment(deadline) as db:
             rows = sqlite_read.found(db, org, meeting_id, offset=offset, limit=limit)
         return sqlite_read.portions(rows, meeting_id, deadline, for_json=True)
+
+    @speaking
+    def detail(self, org: str, session_id: str) -> SessionDetail | None:
+        with self._readers.moment(inf) as db:
+            return sqlite_read.detail(db, org, session_id)
 
     @speaking
     def participants(

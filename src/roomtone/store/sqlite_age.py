@@ -15,6 +15,7 @@ from roomtone.store.records import (
     mentions,
     summary_of,
 )
+from roomtone.store.sqlite_beside import Beside
 from roomtone.store.sqlite_files import fetch
 from roomtone.store.sqlite_known import KnownMeeting
 from roomtone.store.sqlite_rows import (
@@ -33,7 +34,6 @@ from roomtone.store.sqlite_rows import (
     whole,
 )
 from roomtone.store.sqlite_transaction import writing
-from roomtone.store.sqlite_write import Writer
 
 VACUUM_PAGES_MAX: Final = 512
 SCRUB_EVERY_MS: Final = 10_000
@@ -75,7 +75,7 @@ WHERE expires_ms <= ? ORDER BY expires_ms, hash LIMIT ?)
 """
 
 
-class Ageing(Writer):
+class Ageing(Beside):
     """The writer, with the calls that close, shrink and remove."""
 
     _scrub_at_ms = 0
@@ -96,6 +96,7 @@ class Ageing(Writer):
                 break
         self._turn_meetings(now_ms, silence_ms, limit)
         self.db.execute(_DROP_TOKENS, (now_ms - TOKEN_KEPT_MS, limit))
+        self.forget_old_sources(now_ms, limit)
         if not due:
             self._give_back_pages()
             self._finish_scrub(now_ms)
@@ -127,7 +128,7 @@ class Ageing(Writer):
                 key,
             ),
         )
-        self.db.execute("DELETE FROM measure WHERE session = ?", (key,))
+        self.forget_measuring(key)
         return sum(len(piece) for _, piece in rows)
 
     def _turn_meetings(self, now_ms: int, silence_ms: int, limit: int) -> None:
@@ -160,7 +161,7 @@ class Ageing(Writer):
         for (session,) in fetch(self.db, "SELECT key FROM session WHERE meeting = ?", key):
             self.delete_pieces(session)
             delete_block(self.db, session)
-            self.db.execute("DELETE FROM measure WHERE session = ?", (session,))
+            self.forget_beside(session)
         self.db.execute("DELETE FROM session WHERE meeting = ?", (key,))
         self.db.execute("DELETE FROM meeting WHERE key = ?", (key,))
 
@@ -244,9 +245,4 @@ class Ageing(Writer):
             token = token_of(row)
             if (cleared := anonymised_token(token, email)) is not token:
                 self.put_token(cleared)
-        states = (
-            "SELECT session, state FROM measure JOIN session s ON s.key = session WHERE s.org = ?"
-        )
-        for key, state in fetch(self.db, states, self.org(org)):
-            if mentions(state, email):
-                self.db.execute("DELETE FROM measure WHERE session = ?", (key,))
+        self.erase_beside(org, email)

@@ -23,6 +23,8 @@ PAGES_PER_STEP: Final = 256
 _OTHERS: Final = """
 DELETE FROM live WHERE id / 128 IN (SELECT key FROM session WHERE org <> ?1);
 DELETE FROM measure WHERE session IN (SELECT key FROM session WHERE org <> ?1);
+DELETE FROM detail WHERE session IN (SELECT key FROM session WHERE org <> ?1);
+DELETE FROM source WHERE org <> ?1;
 DELETE FROM session WHERE org <> ?1;
 DELETE FROM meeting WHERE org <> ?1;
 DELETE FROM removed WHERE org <> ?1;

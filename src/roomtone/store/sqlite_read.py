@@ -8,7 +8,7 @@ import apsw
 
 from roomtone.errors import Gone
 from roomtone.model import MediaSession, Meeting, Participant
-from roomtone.store import Counts, MeetingQuery, Summary, Token, block
+from roomtone.store import Counts, MeetingQuery, SessionDetail, Summary, Token, block
 from roomtone.store.records import (
     MeetingRecord,
     fits,
@@ -25,6 +25,7 @@ from roomtone.store.sqlite_rows import (
     meeting_record,
     pieces_of,
     session_id,
+    stored_id,
     summary_of_row,
     token_of,
     whole,
@@ -69,6 +70,11 @@ _ORGANISATIONS: Final = (
 )
 
 
+_DETAIL: Final = (
+    "SELECT m.id, d.data FROM session s JOIN meeting m ON m.key = s.meeting"
+    " LEFT JOIN detail d ON d.session = s.key"
+    " WHERE s.org = (SELECT key FROM org WHERE name = ?) AND s.id = ?"
+)
 _NUMBER_MAX: Final = 1 << 62
 BLOCKS_AT_ONCE_MAX: Final = 32
 SEALED_AT_ONCE_MAX: Final = 12
@@ -92,6 +98,12 @@ def version(db: apsw.Connection, org: str, meeting_id: str) -> int:
 def _refuse_removed(db: apsw.Connection, org: str, meeting_id: str) -> None:
     if db.execute(_REMOVED, (org, meeting_id)).fetchone() is not None:
         raise Gone("the meeting was removed by retention")
+
+
+def detail(db: apsw.Connection, org: str, session: str) -> SessionDetail | None:
+    """The session's meeting, and what is told of it beside its columns."""
+    row = db.execute(_DETAIL, (org, stored_id(session))).fetchone()
+    return None if row is None else SessionDetail(meeting=row[0], data=row[1] or b"")
 
 
 def token(db: apsw.Connection, token_hash: bytes) -> Token | None:

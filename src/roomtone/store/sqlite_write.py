@@ -322,26 +322,6 @@ class Writer(Transactions):
         )
 
     @writing
-    def measure_state(self, org: str, session: str) -> bytes:
-        """Opaque state beside a session; b"" when there is none."""
-        row = self.db.execute(
-            "SELECT state FROM measure JOIN session s ON s.key = measure.session"
-            " WHERE s.org = ? AND s.id = ?",
-            (self.org(org), stored_id(session)),
-        ).fetchone()
-        return b"" if row is None else bytes(row[0])
-
-    @writing
-    def put_measure_state(self, org: str, session: str, state: bytes) -> None:
-        """Keep opaque state beside a session that exists."""
-        self.db.execute(
-            "INSERT INTO measure (session, state) SELECT key, ?3 FROM session WHERE org = ?1"
-            " AND id = ?2 ON CONFLICT (session) DO UPDATE SET state = excluded.state",
-            (self.org(org), stored_id(session), state),
-        )
-        assert self.db.changes(), "state beside a session that was never put"
-
-    @writing
     def put_token(self, token: Token) -> None:
         """Add or replace a token."""
         marks = ", ".join("?" * len(TOKEN_FIELDS))
