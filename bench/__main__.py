@@ -20,7 +20,7 @@ from msgspec import json
 from rich.console import Console
 from rich.table import Table
 
-from bench import rows
+from bench import measure_bench, rows
 from bench.load import BenchError
 from bench.rows import Bench, Row
 
@@ -32,6 +32,7 @@ PARTS: Final[dict[str, Callable[[Bench], list[Row]]]] = {
     "warm": rows.warm_reads,
     "cold": rows.cold_reads,
     "disk": rows.disk,
+    "measure": measure_bench.rows,
     "collector": rows.collector,
 }
 
