@@ -8,8 +8,7 @@ import msgspec
 from cyclopts import Parameter
 
 from roomtone import simulate as simulation
-from roomtone.client import Client
-from roomtone.commands.target import bodies
+from roomtone.client import Client, bodies, body_of
 from roomtone.commands.terminal import moment_ms, now_ms, plural, progress, say
 from roomtone.errors import Invalid
 from roomtone.model import MediaSession
@@ -106,7 +105,7 @@ def _together(
 
 def _post(client: Client, sessions: Sequence[MediaSession]) -> None:
     for body in bodies(sessions):
-        client.post("/v1/meeting/qualities", b'{"items":[' + b",".join(body) + b"]}")
+        client.post("/v1/meeting/qualities", body_of(body))
 
 
 def _send_whole(client: Client, made: Iterator[SimulatedMeeting], total: int) -> int:

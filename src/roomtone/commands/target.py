@@ -12,7 +12,7 @@ import msgspec
 from cyclopts import Parameter
 from msgspec import Struct
 
-from roomtone.client import Client, Refused
+from roomtone.client import Client, Refused, bodies, body_of
 from roomtone.commands.terminal import now_ms
 from roomtone.errors import Conflict, Gone, Invalid, NotFound, RoomtoneError
 from roomtone.model import MediaSession, iso_ms
@@ -22,8 +22,6 @@ PAGE_SESSIONS: Final = 100
 PAGE_MEETINGS: Final = 100
 PURGE_BATCH: Final = 100
 READ_S_MAX: Final = 300.0
-BODY_BYTES_MAX: Final = 4 * 1024 * 1024
-"""What is posted at once; half of what a server takes by default."""
 
 T = TypeVar("T")
 Bad = tuple[int, str]
@@ -198,7 +196,7 @@ class ServerTarget:
 
     def _post(self, items: list[bytes]) -> list[Bad]:
         try:
-            self._client.post("/v1/meeting/qualities", _body(items))
+            self._client.post("/v1/meeting/qualities", body_of(items))
         except Refused as error:
             if error.status not in {400, 409, 410, 413}:
                 raise
@@ -222,9 +220,7 @@ class ServerTarget:
 
     def sessions(self, meeting: str) -> Iterator[MediaSession]:
         """GET /v1/meeting/qualities."""
-        params: dict[str, str | int] = {"meetingId": meeting, "max": PAGE_SESSIONS}
-        for item in self._client.items("/v1/meeting/qualities", params):
-            yield msgspec.json.decode(item, type=MediaSession)
+        return self._client.sessions(meeting)
 
     def erase(self, email: str) -> int:
         """POST /v1/roomtone/erase."""
@@ -246,22 +242,3 @@ def _answer(body: bytes, shape: type[T]) -> T:
         return msgspec.json.decode(body, type=shape)
     except msgspec.DecodeError:
         raise RoomtoneError("the server's answer is not one of Roomtone") from None
-
-
-def bodies(sessions: Sequence[MediaSession]) -> Iterator[list[bytes]]:
-    """Sessions as JSON, together as long as a body may hold them."""
-    items: list[bytes] = []
-    length = 0
-    for session in sessions:
-        item = msgspec.json.encode(session)
-        if items and length + len(item) > BODY_BYTES_MAX:
-            yield items
-            items, length = [], 0
-        items.append(item)
-        length += len(item)
-    if items:
-        yield items
-
-
-def _body(items: Sequence[bytes]) -> bytes:
-    return b'{"items":[' + b",".join(items) + b"]}"

@@ -5,7 +5,7 @@ Roomtone may be repeated without harm.
 """
 
 import time
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any, Final, Self
 from urllib.parse import urlsplit
@@ -15,6 +15,7 @@ import msgspec
 from msgspec import Raw, Struct
 
 from roomtone.errors import RoomtoneError
+from roomtone.model import MediaSession
 
 ATTEMPTS_MAX: Final = 8
 SILENCES_MAX: Final = 3
@@ -23,6 +24,10 @@ CONNECT_S_MAX: Final = 5.0
 ANSWER_S_MAX: Final = 60.0
 BACKUP_S_MAX: Final = 3_600.0
 PAGES_MAX: Final = 100_000
+PAGE_SESSIONS: Final = 100
+BODY_BYTES_MAX: Final = 4 * 1024 * 1024
+"""What is posted at once; half of what a server takes by default."""
+QUALITIES: Final = "/v1/meeting/qualities"
 ASK_AGAIN: Final = frozenset({429, 503})
 
 
@@ -54,10 +59,7 @@ class Client:
         sleep: Callable[[float], None] = time.sleep,
         transport: httpx2.BaseTransport | None = None,
     ) -> None:
-        base = url.rstrip("/").removesuffix("/v1")
-        if urlsplit(base).scheme not in {"http", "https"} or not urlsplit(base).netloc:
-            raise RoomtoneError(f"{url!r} is no address like http://127.0.0.1:8080")
-        self.base = base
+        self.base = base_of(url)
         self._sleep = sleep
         timeout = httpx2.Timeout(ANSWER_S_MAX, connect=CONNECT_S_MAX)
         headers = {"Authorization": f"Bearer {token}"}
@@ -87,6 +89,12 @@ class Client:
             if url is None:
                 return
 
+    def sessions(self, meeting_id: str) -> Iterator[MediaSession]:
+        """The media sessions of a meeting, page after page; Refused (404) for an unknown one."""
+        params: dict[str, str | int] = {"meetingId": meeting_id, "max": PAGE_SESSIONS}
+        for item in self.items(QUALITIES, params):
+            yield msgspec.json.decode(item, type=MediaSession)
+
     def download(
         self, path: str, target: Path, *, progress: Callable[[float], None] | None = None
     ) -> int:
@@ -95,7 +103,7 @@ class Client:
         with self._http.stream("GET", self.base + path, timeout=timeout) as answer:
             if answer.is_error:
                 answer.read()
-                raise _refusal(answer)
+                raise refusal(answer)
             length = int(answer.headers.get("Content-Length", 0))
             written = 0
             with target.open("xb") as file:
@@ -117,20 +125,52 @@ class Client:
                 self._sleep(0.5 * 2**attempt)
                 continue
             if answer.status_code in ASK_AGAIN and not last:
-                self._sleep(_wait_s(answer, attempt))
+                self._sleep(wait_s(answer, attempt))
             elif answer.is_error:
-                raise _refusal(answer)
+                raise refusal(answer)
             else:
                 return answer
         raise AssertionError("the last attempt returns or raises")
 
 
-def _wait_s(answer: httpx2.Response, attempt: int) -> float:
+def base_of(url: str) -> str:
+    """A server's address without /v1 and slashes at its end; RoomtoneError if it is none."""
+    base = url.rstrip("/").removesuffix("/v1")
+    if urlsplit(base).scheme not in {"http", "https"} or not urlsplit(base).netloc:
+        raise RoomtoneError(f"{url!r} is no address like http://127.0.0.1:8080")
+    return base
+
+
+def bodies(
+    sessions: Sequence[MediaSession], *, bytes_max: int = BODY_BYTES_MAX
+) -> Iterator[list[bytes]]:
+    """Sessions as JSON, together as long as a body may hold them."""
+    items: list[bytes] = []
+    length = 0
+    for session in sessions:
+        item = msgspec.json.encode(session)
+        if items and length + len(item) + 1 > bytes_max:
+            yield items
+            items, length = [], 0
+        items.append(item)
+        length += len(item) + 1
+    if items:
+        yield items
+
+
+def body_of(items: Sequence[bytes]) -> bytes:
+    """Items as the body of a POST."""
+    return b'{"items":[' + b",".join(items) + b"]}"
+
+
+def wait_s(answer: httpx2.Response, attempt: int) -> float:
+    """How long to leave a busy server alone: what it says, else longer each time."""
     said: str = answer.headers.get("Retry-After", "")
     return min(WAIT_S_MAX, int(said) if said.isdecimal() else 0.5 * 2**attempt)
 
 
-def _refusal(answer: httpx2.Response) -> Refused:
+def refusal(answer: httpx2.Response) -> Refused:
+    """The error that an answer tells of, in the server's words."""
     try:
         body = msgspec.json.decode(answer.content, type=_ErrorBody)
     except (msgspec.DecodeError, UnicodeDecodeError):
