@@ -9,12 +9,14 @@ from msgspec import UNSET
 
 from roomtone.errors import Conflict, TimedOut
 from roomtone.model import Resources
-from roomtone.store import Store
+from roomtone.store import Attendance, Store
 from tests.store.support import (
     M1,
     M2,
+    MINUTE,
     S1,
     S2,
+    T0,
     at,
     exact,
     example,
@@ -258,3 +260,34 @@ def test_measure_state_is_kept_until_the_session_is_sealed(store: Store) -> None
     seal(store, now=99)
     with store.transaction():
         assert store.measure_state("acme", S1) == b""
+
+
+def moment(minute: float) -> int:
+    return T0 + round(minute * MINUTE)
+
+
+def test_open_sessions_of_a_participant_are_found_last_joined_first(store: Store) -> None:
+    put(store, piece(None, participantId="P1", joinTime=at(0)), now=1)
+    put(store, piece(None, session=S2, participantId="P1", joinTime=at(5)), now=6)
+    put(store, piece(None, session="other", participantId="P2", joinTime=at(1)), now=6)
+    put(store, piece(3, participantId="P1", leaveTime=at(4)), now=7)
+    with store.transaction():
+        found = store.attendances("acme", M1, "P1")
+        assert store.attendances("acme", M1, "P3") == []
+        assert store.attendances("acme", M2, "P1") == []
+        assert store.attendances("elsewhere", M1, "P1") == []
+    assert [one.session for one in found] == [S2, S1]
+    assert found[0] == Attendance(S2, moment(5), None, moment(6))
+    assert found[1] == Attendance(S1, moment(0), moment(4), moment(7))
+
+
+def test_a_sealed_session_is_not_open_until_more_of_it_comes(store: Store) -> None:
+    put(store, piece(0, participantId="P1", joinTime=at(0), leaveTime=at(2)), now=2)
+    seal(store, now=3)
+    with store.transaction():
+        assert store.attendances("acme", M1, "P1") == []
+    put(store, piece(1), now=4)
+    with store.transaction():
+        assert store.attendances("acme", M1, "P1") == [
+            Attendance(S1, moment(0), moment(2), moment(4))
+        ]

@@ -111,6 +111,15 @@ class Summary(Struct, kw_only=True, frozen=True):
     jitter_max: float | None
 
 
+class Attendance(Struct, frozen=True):
+    """An open session of a participant; `left_ms` is the leaveTime that was sent, if any."""
+
+    session: str
+    join_ms: int
+    left_ms: int | None
+    heard_ms: int
+
+
 class SessionDetail(Struct, frozen=True):
     """What is told of a session beside its columns, as opaque bytes, and its meeting."""
 
@@ -162,6 +171,12 @@ class Store(Protocol):
 
     def put_measure_state(self, org: str, session_id: str, state: bytes) -> None:
         """Keep opaque state beside a session until it is sealed. The session exists already."""
+
+    def attendances(self, org: str, meeting_id: str, participant_id: str) -> list[Attendance]:
+        """The sessions of a participant in a meeting that are not sealed, the last joined first.
+
+        Sees what the transaction has written. Unknown meeting: []. Gone if it was removed.
+        """
 
     def put_detail(self, org: str, session_id: str, detail: bytes) -> None:
         """Keep what is told of a session beside its columns, as opaque bytes without any identity.

@@ -18,6 +18,7 @@ from roomtone.model import MediaSession, Meeting, MeetingNews, Participant, iso_
 from roomtone.store import (
     SOURCE_STATE_KEPT_MS,
     TOKEN_KEPT_MS,
+    Attendance,
     Counts,
     MeetingQuery,
     SessionDetail,
@@ -31,6 +32,7 @@ from roomtone.store.records import (
     amended,
     anonymised,
     anonymised_token,
+    attendance_of,
     ended,
     fits,
     join_ms,
@@ -127,6 +129,15 @@ class MemoryStore:
         sessions = self._org(org).sessions
         assert session_id in sessions, "state beside a session that was never put"
         sessions[session_id] = structs.replace(sessions[session_id], measure_state=state)
+
+    def attendances(self, org: str, meeting_id: str, participant_id: str) -> list[Attendance]:
+        self._org(org).known(meeting_id)
+        found = [
+            attendance_of(session.whole, session.created_ms, session.heard_ms)
+            for session in reversed(self._org(org).attendance(meeting_id))
+            if session.sealed is None and session.whole.participantId == participant_id
+        ]
+        return sorted(found, key=lambda one: -one.join_ms)
 
     def put_detail(self, org: str, session_id: str, detail: bytes) -> None:
         sessions = self._org(org).sessions

@@ -26,7 +26,7 @@ from roomtone.model import (
     sample_count,
     streams_of,
 )
-from roomtone.store import MeetingQuery, Summary, Token
+from roomtone.store import Attendance, MeetingQuery, Summary, Token
 from roomtone.store.timeline import period_ms, time_ms
 
 SUMMARY_DECIMALS: Final = 3
@@ -181,6 +181,16 @@ def leave_ms(session: MediaSession, heard_ms: int) -> int:
     last = last_sample_end_ms(session)
     left = heard_ms if last is None else last
     return left if session.joinTime is UNSET else max(left, time_ms(session.joinTime))
+
+
+def attendance_of(session: MediaSession, created_ms: int, heard_ms: int) -> Attendance:
+    """How long the participant of an open session has been there."""
+    return Attendance(
+        session=session.participantSessionId,
+        join_ms=join_ms(session, created_ms),
+        left_ms=None if session.leaveTime is UNSET else time_ms(session.leaveTime),
+        heard_ms=heard_ms,
+    )
 
 
 def summary_of(session: MediaSession) -> Summary:

@@ -11,6 +11,7 @@ from pathlib import Path
 from roomtone.errors import Unavailable
 from roomtone.model import MediaSession, Meeting, MeetingNews, Participant
 from roomtone.store import (
+    Attendance,
     Counts,
     MeetingQuery,
     SessionDetail,
@@ -78,6 +79,9 @@ class SQLiteStore:
 
     def put_measure_state(self, org: str, session_id: str, state: bytes) -> None:
         self._writer.put_measure_state(org, session_id, state)
+
+    def attendances(self, org: str, meeting_id: str, participant_id: str) -> list[Attendance]:
+        return self._writer.attendances(org, meeting_id, participant_id)
 
     def put_detail(self, org: str, session_id: str, detail: bytes) -> None:
         self._writer.put_detail(org, session_id, detail)

@@ -12,7 +12,7 @@ from msgspec import UNSET, structs
 
 from roomtone.errors import Gone
 from roomtone.model import MediaSession, Meeting, MeetingNews
-from roomtone.store import Token, block
+from roomtone.store import Attendance, Token, block
 from roomtone.store.records import (
     MeetingRecord,
     amended,
@@ -40,6 +40,7 @@ from roomtone.store.sqlite_rows import (
     packed,
     participant_hash,
     pieces_of,
+    session_id,
     stored_id,
     token_row,
     whole,
@@ -75,6 +76,12 @@ _FIND_SESSION: Final = (
     " WHERE l.id BETWEEN s.key * ?3 AND s.key * ?3 + ?3 - 1),"
     " (SELECT max(l.id) FROM live l WHERE l.id BETWEEN s.key * ?3 AND s.key * ?3 + ?3 - 1)"
     " FROM session s JOIN meeting m ON m.key = s.meeting WHERE s.org = ?1 AND s.id = ?2"
+)
+_ATTENDANCES: Final = (
+    "SELECT s.id, s.join_ms, s.left_ms, ifnull((SELECT l.heard_ms FROM live l WHERE l.id BETWEEN"
+    " s.key * ?3 AND s.key * ?3 + ?3 - 1 ORDER BY l.id DESC LIMIT 1), s.created_ms) FROM session s"
+    " WHERE s.meeting = ?1 AND s.sealed = 0 AND s.participant = ?2"
+    " ORDER BY s.join_ms DESC, s.key DESC"
 )
 
 
@@ -299,6 +306,18 @@ class Writer(Transactions):
         if earliest != record.joined_ms or record.state != "inProgress":
             record = structs.replace(record, joined_ms=earliest, state="inProgress", end_ms=None)
             self.update_meeting(org, meeting, record)
+
+    @writing
+    def attendances(self, org: str, meeting_id: str, participant_id: str) -> list[Attendance]:
+        """The open sessions of a participant, the last joined first."""
+        meeting = self.known_meeting(org, meeting_id)
+        if meeting is None:
+            return []
+        wanted = (meeting.key, participant_hash(participant_id), PIECE_KEYS)
+        return [
+            Attendance(session_id(name), *times)
+            for name, *times in fetch(self.db, _ATTENDANCES, *wanted)
+        ]
 
     def compact(self, known: KnownSession) -> None:
         """Fold a session's live rows into one."""
