@@ -14,7 +14,7 @@ Entry = dict[str, Any]
 Value = int | float | None
 
 
-def advance(state: bytes, reports: Iterable[Report], **settings: float) -> tuple[bytes, Measured]:
+def advance(state: bytes, reports: Iterable[Report], **settings: Any) -> tuple[bytes, Measured]:
     return roomtone.measure.advance(
         state, [roomtone.measure.seen(one) for one in reports], **settings
     )
@@ -119,3 +119,11 @@ def posts(sequence: Sequence[Sequence[Report]], **settings: Any) -> list[Measure
         state, one = advance(state, post, **settings)
         told.append(one)
     return told
+
+
+def origin_of(told: Measured, kind: StreamKind, column: str) -> str | None:
+    """Where all figures of a column are from; None where there is none."""
+    spans = told.origins.get(kind, {}).get(column, [])  # type: ignore[call-overload]
+    found = {origin for _, _, origin in spans}
+    assert len(found) <= 1, found
+    return found.pop() if found else None

@@ -13,6 +13,7 @@ from tests.measure.calls import (
     inbound,
     measure,
     only,
+    origin_of,
     outbound,
     path,
     posts,
@@ -108,7 +109,7 @@ def test_outgoing_loss(
     told = measure(*pair(before, after))
     [(kind, [stream])] = told.streams.items()
     assert stream.packetLoss == [percent]
-    assert told.origins[kind]["packetLoss"] == origin
+    assert origin_of(told, kind, "packetLoss") == origin
 
 
 def test_outgoing_loss_is_aligned_with_the_time_the_reports_cover() -> None:
@@ -232,7 +233,7 @@ def test_latency(
         )
     told = measure(*reports)
     assert only(told, kind, "latency") == ms
-    assert told.origins[kind].get("latency") == origin
+    assert origin_of(told, kind, "latency") == origin
 
 
 def test_latency_without_counters_is_the_last_round_trip() -> None:

@@ -9,7 +9,7 @@ import pytest
 
 from roomtone.measure import Measured
 from roomtone.model import Stream, StreamKind, epoch_ms
-from tests.measure.calls import advance
+from tests.measure.calls import advance, origin_of
 from tests.measure.truth import (
     SRTP_TAG_OCTETS,
     WIRE,
@@ -128,7 +128,7 @@ def test_bit_rate_is_the_net_media_on_the_wire(case: Case, interval_s: float) ->
 @pytest.mark.parametrize("case", DOWN + UP_AUDIO + UP_VIDEO, ids=ids)
 def test_latency_is_the_injected_round_trip(case: Case) -> None:
     assert stream_of(case, 60).latency == [pytest.approx(RTT_INJECTED_MS, abs=10)]
-    assert told(case[0], 60).origins[case[1]]["latency"] == "rtcp"
+    assert origin_of(told(case[0], 60), case[1], "latency") == "rtcp"
 
 
 @pytest.mark.parametrize("case", [*DOWN[:1], *DOWN[2:3], *UP_AUDIO], ids=ids)
@@ -142,7 +142,7 @@ def test_outgoing_audio_loss_is_the_wires_within_half_a_point(case: Case) -> Non
     stream = stream_of(case, 60)
     wire = loss_on_the_wire(WIRE[ssrc_of(case)], spans_of(case, stream)[0])
     assert stream.packetLoss == [pytest.approx(wire, abs=0.5)]
-    assert told(case[0], 60).origins[case[1]]["packetLoss"] == "reported"
+    assert origin_of(told(case[0], 60), case[1], "packetLoss") == "reported"
 
 
 @pytest.mark.parametrize("case", UP_VIDEO, ids=ids)
@@ -154,7 +154,7 @@ def test_outgoing_video_of_chromium_under_loss_is_unknown(case: Case) -> None:
     stream = stream_of(case, 60)
     assert (stream.packetLoss, stream.mediaBitRate) == ([], [])
     assert stream.frameRate
-    assert "packetLoss" not in told(case[0], 60).origins[case[1]]
+    assert origin_of(told(case[0], 60), case[1], "packetLoss") is None
 
 
 @pytest.mark.parametrize(

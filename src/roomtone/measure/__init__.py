@@ -3,11 +3,14 @@
 Pure functions; time is an argument. `report` is a browser's wire, `getstats` normalises it to a
 `snapshot`, as roomtone/sources does with what others send; `counters` takes differences,
 `intervals` folds them into columns, `runs` makes entries of these, `state` is what is kept until
-the next post, `series` puts it together.
+the next post, `series` puts it together. `far` gives a sender's streams what their receivers
+counted, `origins` keeps where figures are from.
 """
 
+from roomtone.measure.far import Carried, Far, merged
 from roomtone.measure.getstats import seen, snapshot
 from roomtone.measure.intervals import Origin
+from roomtone.measure.origins import Origins
 from roomtone.measure.report import Entry, Report
 from roomtone.measure.series import HORIZON_S_DEFAULT, advance
 from roomtone.measure.snapshot import Remote, Row, Seen, Snapshot, Stun
@@ -15,9 +18,12 @@ from roomtone.measure.state import Measured
 
 __all__ = [
     "HORIZON_S_DEFAULT",
+    "Carried",
     "Entry",
+    "Far",
     "Measured",
     "Origin",
+    "Origins",
     "Remote",
     "Report",
     "Row",
@@ -25,6 +31,7 @@ __all__ = [
     "Snapshot",
     "Stun",
     "advance",
+    "merged",
     "seen",
     "snapshot",
 ]

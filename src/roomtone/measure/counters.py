@@ -36,7 +36,7 @@ class Flow(Struct, gc=False):
     `packets` and `bits` are net of retransmissions (webrtc-stats counts these in packetsReceived,
     packetsSent and bytes* too, and leaves RTP headers out of bytes*). `bits` is None too where
     padding may be among them. `lost` and `expected` are None where this end cannot know them
-    (outgoing, or over TCP).
+    (outgoing, or over TCP). `bits_of_receiver`: far.py took the bits from the receiver's count.
     """
 
     start_ms: float
@@ -50,12 +50,14 @@ class Flow(Struct, gc=False):
     expected: float | None
     codec: str
     transport: str
+    bits_of_receiver: bool = False
 
 
 class Heard(Struct, gc=False):
     """What the far end's reports said of an outgoing stream between two of them.
 
-    `expected` packets at most, and at least `fewest`; they differ in an estimate only.
+    `expected` packets at most, and at least `fewest`; they differ in an estimate only. `counted`:
+    it is no report, but what the far end counted and sent itself (far.py).
     """
 
     start_ms: float
@@ -65,6 +67,7 @@ class Heard(Struct, gc=False):
     fewest: float
     jitter_ms: float | None
     estimated: bool
+    counted: bool = False
 
 
 class Trip(Struct, gc=False):

@@ -7,8 +7,9 @@ folded into one: loss and bit rate of all together, height and frame rate of the
 weighted by packets.
 """
 
+import itertools
 from collections.abc import Iterable
-from typing import Final, Literal
+from typing import Final, Literal, TypeVar
 
 from msgspec import Struct, field
 
@@ -23,10 +24,14 @@ BIT_RATE_STEP: Final = 100
 BIT_RATE_FINE_MAX: Final = 1_000
 ROUNDING_SLACK: Final = 1e-6
 
-Origin = Literal["counted", "reported", "estimated", "rtcp", "stun"]
-"""Where a figure is from: this end's count, the far end's RTCP report, an estimate made of both;
-for latency RTCP's round trip or that of connectivity checks."""
+Origin = Literal["counted", "receiver", "reported", "estimated", "rtcp", "stun"]
+"""Where a figure is from: this end's count, the count of who received what this end sent, the far
+end's RTCP report, an estimate made of that and of what was sent; for latency RTCP's round trip or
+that of connectivity checks."""
 Value = int | float | None
+Spans = list[tuple[float, float]]
+Timed = TypeVar("Timed", Flow, Heard, Trip)
+"""What holds for a span from `start_ms` to `end_ms`."""
 
 
 class Grid(Struct, gc=False):
@@ -52,28 +57,36 @@ class Grid(Struct, gc=False):
         low_ms, high_ms = max(self.low_ms, low_ms), min(self.high_ms, high_ms)
         return Grid(self.origin_ms, self.size_ms, low_ms, high_ms)
 
-    def shares(self, start_ms: float, end_ms: float) -> list[tuple[int, float, float]]:
-        """(number, start, end) of each part that a span has in an interval."""
-        low, high = max(start_ms, self.low_ms), min(end_ms, self.high_ms)
-        if low >= high:
-            return []
-        first, last = self.first(low), self.first(high)
-        if first == last:
-            return [(first, low, high)]
-        parts: list[tuple[int, float, float]] = []
-        for number in range(first, last + 1):
-            edge = self.origin_ms + number * self.size_ms
-            part_low, part_high = max(low, edge), min(high, edge + self.size_ms)
-            if part_low < part_high:
-                parts.append((number, part_low, part_high))
-        return parts
+    def deal(self, spans: Iterable[Timed]) -> dict[int, list[tuple[Timed, float, float]]]:
+        """The parts that spans have in intervals: (span, start, end) by the interval's number.
+
+        Neighbours mostly fall in the same interval: its edges are kept from one to the next.
+        """
+        dealt: dict[int, list[tuple[Timed, float, float]]] = {}
+        bottom, top = self.low_ms, self.high_ms
+        edge_low = edge_high = float("-inf")
+        for span in spans:
+            low, high = span.start_ms, span.end_ms
+            if low < bottom:
+                low = bottom
+            if high > top:
+                high = top
+            while low < high:
+                if not edge_low <= low < edge_high:
+                    number = self.first(low)
+                    edge_low = self.origin_ms + number * self.size_ms
+                    edge_high = edge_low + self.size_ms
+                    parts = dealt.setdefault(number, [])
+                parts.append((span, low, min(high, edge_high)))
+                low = edge_high
+        return dealt
 
 
 class Lane(Struct):
-    """Everything that was measured of one kind of stream, in any order."""
+    """Everything that was measured of one kind of stream: by stream, in time's order."""
 
-    flows: list[tuple[Key, Flow]] = field(default_factory=list)
-    heard: list[tuple[Key, Heard]] = field(default_factory=list)
+    flows: dict[Key, list[Flow]] = field(default_factory=dict)
+    heard: dict[Key, list[Heard]] = field(default_factory=dict)
     rtcp: list[Trip] = field(default_factory=list)
     stun: list[Trip] = field(default_factory=list)
 
@@ -83,13 +96,7 @@ class Mean(Struct):
 
     total: float = 0.0
     weight: float = 0.0
-    spans: list[tuple[float, float]] = field(default_factory=list)
-
-    def add(self, value: float, low: float, high: float) -> None:
-        """A value that held from `low` to `high`."""
-        self.total += value * (high - low)
-        self.weight += high - low
-        self.spans.append((low, high))
+    spans: Spans = field(default_factory=list)
 
     def value(self) -> float:
         """The mean; there must have been a value."""
@@ -103,71 +110,80 @@ class Part(Struct):
     frames: float = 0.0
     frames_ms: float = 0.0
     jitter: Mean = field(default_factory=Mean)
-    heights: dict[float, float] = field(default_factory=dict)
+    height: float = 0.0
     codec: str = ""
     transport: str = ""
-    last_ms: float = 0.0
-
-    def add(self, flow: Flow, share: float, low: float, high: float) -> None:
-        """Take in a part of what the stream carried."""
-        self.packets += flow.packets * share
-        if flow.frames is not None:
-            self.frames += flow.frames * share
-            self.frames_ms += high - low
-        if flow.height:
-            self.heights[flow.height] = self.heights.get(flow.height, 0.0) + high - low
-        if flow.jitter_ms is not None:
-            self.jitter.add(flow.jitter_ms, low, high)
-        if high >= self.last_ms:
-            self.last_ms, self.codec, self.transport = high, flow.codec, flow.transport
-
-    def height(self) -> float:
-        """The height it had longest; 0 when unknown."""
-        return max(self.heights, key=lambda px: (self.heights[px], px), default=0.0)
 
 
-class Cell(Struct):
-    """One interval in the making."""
+class Losses(Struct):
+    """Packets of an interval, of those spans of which somebody tells the loss."""
 
-    parts: dict[Key, Part] = field(default_factory=dict)
-    spans: list[tuple[float, float]] = field(default_factory=list)
-    bits: float = 0.0
-    bits_spans: list[tuple[float, float]] = field(default_factory=list)
     lost: float = 0.0
     expected: float = 0.0
     fewest: float = 0.0
-    loss_spans: list[tuple[float, float]] = field(default_factory=list)
+    spans: Spans = field(default_factory=list)
     estimated: bool = False
+
+
+class Cell(Struct):
+    """One interval in the making; `losses` as this end knows them, or as its receivers counted."""
+
+    parts: dict[Key, Part] = field(default_factory=dict)
+    spans: Spans = field(default_factory=list)
+    bits: float = 0.0
+    bits_spans: Spans = field(default_factory=list)
+    bits_of_receiver: bool = False
+    losses: Losses = field(default_factory=Losses)
+    of_receiver: Losses = field(default_factory=Losses)
     rtcp: Mean = field(default_factory=Mean)
     stun: Mean = field(default_factory=Mean)
 
-    def add_flow(self, key: Key, flow: Flow, low: float, high: float) -> None:
-        """Take in a part of what a stream carried."""
-        share = (high - low) / (flow.end_ms - flow.start_ms)
-        part = self.parts.get(key)
-        if part is None:
-            part = self.parts[key] = Part()
-        part.add(flow, share, low, high)
-        self.spans.append((low, high))
-        if flow.bits is not None:
-            self.bits += flow.bits * share
-            self.bits_spans.append((low, high))
-        if flow.lost is not None and flow.expected is not None:
-            self.lost += flow.lost * share
-            self.expected += flow.expected * share
-            self.loss_spans.append((low, high))
+    def add_flows(self, key: Key, pieces: list[tuple[Flow, float, float]]) -> None:
+        """Take in what a stream carried, in parts of (flow, start, end)."""
+        part = self.parts[key] = Part()
+        heights: dict[float, float] = {}
+        for flow, low, high in pieces:
+            ms = high - low
+            share = ms / (flow.end_ms - flow.start_ms)
+            part.packets += flow.packets * share
+            cover(self.spans, low, high)
+            if flow.bits is not None:
+                self.bits += flow.bits * share
+                self.bits_of_receiver = self.bits_of_receiver or flow.bits_of_receiver
+                cover(self.bits_spans, low, high)
+            if flow.lost is not None and flow.expected is not None:
+                self.losses.lost += flow.lost * share
+                self.losses.expected += flow.expected * share
+                cover(self.losses.spans, low, high)
+            if flow.frames is not None:
+                part.frames += flow.frames * share
+                part.frames_ms += ms
+            if flow.height:
+                heights[flow.height] = heights.get(flow.height, 0.0) + ms
+            if flow.jitter_ms is not None:
+                part.jitter.total += flow.jitter_ms * ms
+                part.jitter.weight += ms
+                cover(part.jitter.spans, low, high)
+        part.height = max(heights, key=lambda px: (heights[px], px), default=0.0)
+        part.codec, part.transport = flow.codec, flow.transport
 
-    def add_heard(self, key: Key, heard: Heard, low: float, high: float) -> None:
-        """Take in a part of what the far end reported."""
-        share = (high - low) / (heard.end_ms - heard.start_ms)
-        if heard.jitter_ms is not None and key in self.parts:
-            self.parts[key].jitter.add(heard.jitter_ms, low, high)
-        if heard.lost is not None and heard.expected is not None:
-            self.lost += heard.lost * share
-            self.expected += heard.expected * share
-            self.fewest += heard.fewest * share
-            self.estimated = self.estimated or heard.estimated
-            self.loss_spans.append((low, high))
+    def add_heard(self, key: Key, pieces: list[tuple[Heard, float, float]]) -> None:
+        """Take in what the far end reported of a stream, in parts of (heard, start, end)."""
+        part = self.parts.get(key)
+        for heard, low, high in pieces:
+            ms = high - low
+            if heard.jitter_ms is not None and part is not None:
+                part.jitter.total += heard.jitter_ms * ms
+                part.jitter.weight += ms
+                cover(part.jitter.spans, low, high)
+            if heard.lost is not None and heard.expected is not None:
+                share = ms / (heard.end_ms - heard.start_ms)
+                losses = self.of_receiver if heard.counted else self.losses
+                losses.lost += heard.lost * share
+                losses.expected += heard.expected * share
+                losses.fewest += heard.fewest * share
+                losses.estimated = losses.estimated or heard.estimated
+                cover(losses.spans, low, high)
 
 
 class Sample(Struct):
@@ -186,7 +202,15 @@ class Sample(Struct):
 EMPTY: Final = Sample({}, "", "", {})
 
 
-def covered_ms(spans: list[tuple[float, float]]) -> float:
+def cover(spans: Spans, low: float, high: float) -> None:
+    """Add a span; one that begins where the last ends makes it longer."""
+    if spans and spans[-1][1] == low:
+        spans[-1] = (spans[-1][0], high)
+    else:
+        spans.append((low, high))
+
+
+def covered_ms(spans: Spans) -> float:
     """How much time spans cover together, overlaps counted once."""
     total, reach = 0.0, float("-inf")
     for low, high in sorted(spans):
@@ -196,12 +220,14 @@ def covered_ms(spans: list[tuple[float, float]]) -> float:
     return total
 
 
-def spans(lane: Lane, limit_ms: float) -> list[tuple[float, float]]:
+def spans(lane: Lane, limit_ms: float) -> Spans:
     """The spans in which a kind of stream flowed, holes up to `limit_ms` bridged."""
-    found: list[tuple[float, float]] = []
-    for low, high in sorted((flow.start_ms, flow.end_ms) for _, flow in lane.flows):
+    found: Spans = []
+    flows = itertools.chain.from_iterable(lane.flows.values())
+    for low, high in sorted([(flow.start_ms, flow.end_ms) for flow in flows]):
         if found and low - found[-1][1] <= limit_ms:
-            found[-1] = (found[-1][0], max(high, found[-1][1]))
+            if high > found[-1][1]:
+                found[-1] = (found[-1][0], high)
         else:
             found.append((low, high))
     return found
@@ -211,27 +237,33 @@ def samples(lane: Lane, grid: Grid, numbers: range) -> dict[int, Sample]:
     """A sample for each of the intervals `numbers` in which anything flowed."""
     cells: dict[int, Cell] = {}
     reach = grid.narrowed(numbers)
-    for key, flow in lane.flows:
-        for number, low, high in reach.shares(flow.start_ms, flow.end_ms):
-            cells.setdefault(number, Cell()).add_flow(key, flow, low, high)
-    for key, heard in lane.heard:
-        for number, low, high in reach.shares(heard.start_ms, heard.end_ms):
+    for key, flows in lane.flows.items():
+        for number, carried in reach.deal(flows).items():
+            cells.setdefault(number, Cell()).add_flows(key, carried)
+    for key, reports in lane.heard.items():
+        for number, told in reach.deal(reports).items():
             if number in cells:
-                cells[number].add_heard(key, heard, low, high)
-    add_trips(cells, lane, reach)
+                cells[number].add_heard(key, told)
+    for number, rtcp in reach.deal(lane.rtcp).items():
+        if number in cells:
+            cells[number].rtcp = mean_of(rtcp)
+    for number, stun in reach.deal(lane.stun).items():
+        if number in cells:
+            cells[number].stun = mean_of(stun)
     return {
         number: sample(cell, grid.size_ms, grid.origin_ms + (number + 1) * grid.size_ms)
         for number, cell in cells.items()
     }
 
 
-def add_trips(cells: dict[int, Cell], lane: Lane, grid: Grid) -> None:
-    """Give round trips to the cells that there are, RTCP's and connectivity checks' apart."""
-    for trips, source in ((lane.rtcp, "rtcp"), (lane.stun, "stun")):
-        for trip in trips:
-            for number, low, high in grid.shares(trip.start_ms, trip.end_ms):
-                if (cell := cells.get(number)) is not None:
-                    (cell.rtcp if source == "rtcp" else cell.stun).add(trip.rtt_ms, low, high)
+def mean_of(pieces: list[tuple[Trip, float, float]]) -> Mean:
+    """The mean of round trips, in parts of (trip, start, end)."""
+    mean = Mean()
+    for trip, low, high in pieces:
+        mean.total += trip.rtt_ms * (high - low)
+        mean.weight += high - low
+        cover(mean.spans, low, high)
+    return mean
 
 
 def sample(cell: Cell, size_ms: float, end_ms: float) -> Sample:
@@ -239,47 +271,57 @@ def sample(cell: Cell, size_ms: float, end_ms: float) -> Sample:
     enough_ms = COVERAGE_MIN * size_ms - ROUNDING_SLACK
     values: dict[Column, Value] = {}
     origins: dict[Column, Origin] = {}
-    enough = covered_ms(cell.loss_spans) >= enough_ms
-    if cell.expected >= PACKETS_MIN - ROUNDING_SLACK and enough and loss_is_sure(cell, end_ms):
-        values["packetLoss"] = round(min(max(100 * cell.lost / cell.expected, 0.0), 100.0), 2)
-        heard = any(key[1].endswith("Out") for key in cell.parts)
-        origins["packetLoss"] = (
-            "estimated" if cell.estimated else "reported" if heard else "counted"
-        )
+    counted_there = covered_ms(cell.of_receiver.spans) >= enough_ms
+    losses = cell.of_receiver if counted_there else cell.losses
+    enough = covered_ms(losses.spans) >= enough_ms
+    if losses.expected >= PACKETS_MIN - ROUNDING_SLACK and enough and loss_is_sure(losses, end_ms):
+        values["packetLoss"] = round(min(max(100 * losses.lost / losses.expected, 0.0), 100.0), 2)
+        origins["packetLoss"] = loss_origin(cell, losses)
     for origin, mean in (("stun", cell.stun), ("rtcp", cell.rtcp)):
         if covered_ms(mean.spans) >= enough_ms:
             values["latency"] = round(mean.value(), 1)
             origins["latency"] = "rtcp" if origin == "rtcp" else "stun"
     bits_ms = covered_ms(cell.bits_spans)
-    if bits_ms >= enough_ms and bit_rate_is_sure(cell, 1000 * cell.bits / bits_ms, end_ms):
+    if bits_ms >= enough_ms and bit_rate_is_sure(cell, losses, 1000 * cell.bits / bits_ms, end_ms):
         values["mediaBitRate"] = rounded_bit_rate(1000 * cell.bits / bits_ms)
-        origins["mediaBitRate"] = "estimated" if cell.estimated else "counted"
+        origins["mediaBitRate"] = (
+            "receiver" if cell.bits_of_receiver else "estimated" if losses.estimated else "counted"
+        )
     jitter = jitter_of(cell.parts.values(), enough_ms)
     if jitter is not None:
         values["jitter"] = round(jitter, 1)
-    tallest = max(cell.parts.values(), key=lambda part: (part.height(), part.packets))
+    tallest = max(cell.parts.values(), key=lambda part: (part.height, part.packets))
     if covered_ms(cell.spans) >= enough_ms:
-        if height := tallest.height():
-            values["resolutionHeight"] = round(height)
+        if tallest.height:
+            values["resolutionHeight"] = round(tallest.height)
         if tallest.frames_ms:
             values["frameRate"] = round(1000 * tallest.frames / tallest.frames_ms, 2)
     return Sample(values, tallest.codec, tallest.transport, origins)
 
 
-def loss_is_sure(cell: Cell, end_ms: float) -> bool:
+def loss_origin(cell: Cell, losses: Losses) -> Origin:
+    """Who told the loss."""
+    if losses is cell.of_receiver:
+        return "receiver"
+    if losses.estimated:
+        return "estimated"
+    return "reported" if any(key[1].endswith("Out") for key in cell.parts) else "counted"
+
+
+def loss_is_sure(losses: Losses, end_ms: float) -> bool:
     """Whether padding leaves no doubt about the loss until the interval's end.
 
     What is not sure is not told before the end: later losses could not take it back.
     """
-    if not cell.estimated:
+    if not losses.estimated:
         return True
-    over = max(high for _, high in cell.loss_spans) >= end_ms - ROUNDING_SLACK
-    return over and padding.certain(cell.lost, cell.expected, cell.fewest)
+    over = max(high for _, high in losses.spans) >= end_ms - ROUNDING_SLACK
+    return over and padding.certain(losses.lost, losses.expected, losses.fewest)
 
 
-def bit_rate_is_sure(cell: Cell, bits_per_s: float, end_ms: float) -> bool:
+def bit_rate_is_sure(cell: Cell, losses: Losses, bits_per_s: float, end_ms: float) -> bool:
     """Whether padding is a small part of the bits; of an estimate, when the interval is over."""
-    if not cell.estimated:
+    if not losses.estimated:
         return True
     over = max(high for _, high in cell.spans) >= end_ms - ROUNDING_SLACK
     return over and bits_per_s >= padding.BIT_RATE_MIN
@@ -299,7 +341,7 @@ def rounded_bit_rate(bits_per_s: float) -> int:
 def jitter_of(parts: Iterable[Part], enough_ms: float) -> float | None:
     """Each stream's time-weighted mean, weighted by its packets; None: not enough known."""
     total = weight = 0.0
-    spans: list[tuple[float, float]] = []
+    spans: Spans = []
     for part in parts:
         if part.jitter.spans:
             spans += part.jitter.spans

@@ -65,11 +65,11 @@ def touched_numbers(grid: Grid, touched: tuple[float, float], kept_ms: int) -> r
 
 
 def beginning_seen(
-    known: State, flows: list[tuple[Key, Flow]], low_ms: float, limits: dict[str, int]
+    known: State, flows: dict[Key, list[Flow]], low_ms: float, limits: dict[str, int]
 ) -> bool:
     """Whether the connection that begins a run was watched just before, or is new itself."""
-    for key, flow in flows:
-        if flow.start_ms == low_ms:
+    for key, carried in flows.items():
+        if any(flow.start_ms == low_ms for flow in carried):
             shots = known.connections[key[0]]
             place = bisect.bisect_left(shots, low_ms, key=lambda shot: shot.at_ms)
             return place == 0 or low_ms - shots[place - 1].at_ms <= limits[key[0]]

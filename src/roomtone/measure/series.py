@@ -7,12 +7,14 @@ are the store's.
 
 import bisect
 import itertools
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from typing import Final
 
 from roomtone.measure import counters, padding
+from roomtone.measure import far as far_ends
 from roomtone.measure.counters import Key
-from roomtone.measure.intervals import Grid, Lane, Origin, Sample, samples
+from roomtone.measure.intervals import Grid, Lane, Sample, samples
+from roomtone.measure.origins import Span, note
 from roomtone.measure.runs import entries, in_phase, keep_runs, legs_of, touched_numbers
 from roomtone.measure.snapshot import Row, Seen, Snapshot
 from roomtone.measure.state import Measured, State, forget, pack, take, unpack
@@ -29,8 +31,13 @@ def advance(
     *,
     interval_s: float,
     horizon_s: float = HORIZON_S_DEFAULT,
+    far: far_ends.Far | None = None,
+    again: tuple[float, float] | None = None,
 ) -> tuple[bytes, Measured]:
     """Measure what was newly seen of one participant; b"" is the state at first.
+
+    `far`: what others received of the streams that this participant sends; `again`: the time (ms)
+    in which that is news, to be measured anew.
 
     Pure. Order, repetition and the cut into posts make no difference within `horizon_s` (seconds
     behind the newest report), with two exceptions, because what was told cannot be taken back: a
@@ -41,22 +48,25 @@ def advance(
     known = unpack(state)
     measured = Measured()
     size_ms = 1000 * interval_s
-    touched = take(
+    touched: tuple[float, float] | None = take(
         known,
         seen,
         measured,
         horizon_ms=1000 * horizon_s,
         reach_ms=max(INTERVALS_MAX * size_ms, 1000 * horizon_s),
     )
-    if touched is None:
+    spans = [span for span in (touched, again) if span is not None]
+    if not spans or not known.connections:
         return state, measured
+    touched = min(low for low, _ in spans), max(high for _, high in spans)
     limits = {
         name: counters.gap_ms([shot.at_ms for shot in shots])
         for name, shots in known.connections.items()
     }
     limit_ms = max(limits.values())
     low_ms, high_ms = touched[0] - limit_ms, touched[1] + limit_ms
-    lanes = lanes_of(known, limits, low_ms - limit_ms - size_ms, high_ms + limit_ms + size_ms)
+    span = (low_ms - limit_ms - size_ms, high_ms + limit_ms + size_ms)
+    lanes = lanes_of(known, limits, span, far or {}, measured)
     for kind in STREAM_KINDS:
         if (lane := lanes.get(kind)) is not None and lane.flows:
             tell(known, kind, lane, measured, (low_ms, high_ms), limits, size_ms)
@@ -65,35 +75,72 @@ def advance(
 
 
 def lanes_of(
-    known: State, limits: dict[str, int], low_ms: float, high_ms: float
+    known: State,
+    limits: dict[str, int],
+    span: tuple[float, float],
+    far: far_ends.Far,
+    measured: Measured,
 ) -> dict[StreamKind, Lane]:
-    """All that the snapshots between two times tell, by kind of stream."""
+    """All that the snapshots between two times tell, by kind of stream.
+
+    What it tells of other participants' streams goes to `measured`.
+    """
     lanes: dict[StreamKind, Lane] = {}
+    low_ms, high_ms = span
     for name, shots in known.connections.items():
         first = max(bisect.bisect_left(shots, low_ms, key=lambda shot: shot.at_ms) - 1, 0)
         last = bisect.bisect_right(shots, high_ms, key=lambda shot: shot.at_ms) + 1
-        add_connection(lanes, name, shots[first:last], limits[name])
+        found = [
+            (key, chain, counters.points(chain))
+            for key, chain in chains(name, shots[first:last], limits[name])
+        ]
+        add_streams(lanes, found, limits[name], far, measured)
+        add_trips(lanes, found, shots[first:last], limits[name])
     return lanes
 
 
-def add_connection(
-    lanes: dict[StreamKind, Lane], name: str, shots: list[Snapshot], limit_ms: int
+Chains = list[tuple[Key, list[tuple[int, Row]], list[list[counters.Point]]]]
+"""Streams with their rows, and the far end's reports among them."""
+
+
+def add_streams(
+    lanes: dict[StreamKind, Lane],
+    found_chains: Chains,
+    limit_ms: int,
+    far: far_ends.Far,
+    measured: Measured,
 ) -> None:
-    """Add one connection's streams, and its round trips to the streams that have none themselves.
+    """Add one connection's streams, with what their receivers counted of those that it sends."""
+    quiet = padding.quiet(chain for key, chain, _ in found_chains if key[1].endswith("Out"))
+    for key, chain, told in found_chains:
+        _, kind, ssrc = key
+        lane = lanes.setdefault(kind, Lane())
+        flows = counters.flows(chain, limit_ms, quiet)
+        if kind.endswith("Out"):
+            reports = counters.heard(told, limit_ms)
+            measured.sent.add(ssrc)
+            theirs = far.get(ssrc)
+            if theirs and far_ends.agrees(theirs, told):
+                far_ends.fill_bits(flows, theirs)
+                reports += far_ends.heard(theirs)
+            lane.heard.setdefault(key, []).extend(reports)
+        elif spans := far_ends.carried(kind, chain, flows):
+            measured.received.setdefault(ssrc, []).extend(spans)
+        if flows:
+            lane.flows.setdefault(key, []).extend(flows)
+
+
+def add_trips(
+    lanes: dict[StreamKind, Lane], found_chains: Chains, shots: list[Snapshot], limit_ms: int
+) -> None:
+    """Add one connection's round trips, also to the streams that have none themselves.
 
     An incoming stream's latency is that of the connection: of the far end's reports on what this
     end sends, else of its sender reports' replies (webrtc-stats, remote-outbound roundTripTime).
     """
     own: dict[StreamKind, list[counters.Trip]] = {}
-    found_chains = list(chains(name, shots, limit_ms))
-    quiet = padding.quiet(chain for key, chain in found_chains if key[1].endswith("Out"))
-    for key, chain in found_chains:
-        lane = lanes.setdefault(key[1], Lane())
-        lane.flows += [(key, flow) for flow in counters.flows(chain, limit_ms, quiet)]
-        told = counters.points(chain)
+    for key, _, told in found_chains:
         own.setdefault(key[1], []).extend(counters.trips(told, limit_ms))
-        if key[1].endswith("Out"):
-            lane.heard += [(key, heard) for heard in counters.heard(told, limit_ms)]
     sent = [trip for kind, found in own.items() if kind.endswith("Out") for trip in found]
     checks = counters.stun_trips(shots, limit_ms)
     for kind, found in own.items():
@@ -128,7 +175,7 @@ def tell(
 ) -> None:
     """Add the samples of one kind that lie in the touched time to what was measured."""
     told: list[Stream] = []
-    origins: dict[Column, Origin] = {}
+    origins: dict[Column, list[Span]] = {}
     for legs in in_phase(legs_of(known, kind, lane, limits), size_ms):
         grid = Grid(legs[0].origin_ms, size_ms, legs[0].start_ms, legs[-1].end_ms)
         numbers = touched_numbers(grid, touched, known.kept_ms)
@@ -137,16 +184,16 @@ def tell(
         found = samples(lane, grid, numbers)
         if streams := entries(found, grid, legs, numbers):
             told += streams
-            note_origins(origins, found.values())
+            note_origins(origins, found, grid)
             keep_runs(known, kind, legs)
     if told:
         measured.streams[kind] = told
         measured.origins[kind] = origins
 
 
-def note_origins(origins: dict[Column, Origin], found: Iterable[Sample]) -> None:
-    """Add the samples' origins; an estimate is never forgotten."""
-    for sample in found:
-        for column, origin in sample.origins.items():
-            if origins.get(column) != "estimated":
-                origins[column] = origin
+def note_origins(origins: dict[Column, list[Span]], found: dict[int, Sample], grid: Grid) -> None:
+    """Add where the samples' figures are from."""
+    for number in sorted(found):
+        for column, origin in found[number].origins.items():
+            start_ms, end_ms = grid.start_ms(number), grid.start_ms(number + 1)
+            note(origins.setdefault(column, []), start_ms, end_ms, origin)

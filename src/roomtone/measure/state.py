@@ -8,9 +8,10 @@ import msgspec
 import zstandard
 from msgspec import Struct, field
 
-from roomtone.measure.intervals import Origin
+from roomtone.measure.far import Carried
+from roomtone.measure.origins import Origins
 from roomtone.measure.snapshot import Seen, Snapshot
-from roomtone.model import Column, Stream, StreamKind
+from roomtone.model import Stream, StreamKind
 
 CONNECTIONS_MAX: Final = 32
 ROWS_MAX: Final = 20_000
@@ -24,14 +25,17 @@ class Measured(Struct, kw_only=True):
 
     `header`: fields of MediaSession that reports reveal (networkType, localIP). `late`: reports
     older than the horizon, `repeated`: known already; both ignored. `origins`: by kind and column
-    where figures are from; one estimate among them makes it "estimated".
+    where figures are from, in spans. `sent`: SSRCs of the streams that this participant sends;
+    `received`: what it counted of others', by SSRC.
     """
 
     streams: dict[StreamKind, list[Stream]] = field(default_factory=dict)
     header: dict[str, str] = field(default_factory=dict)
     late: int = 0
     repeated: int = 0
-    origins: dict[StreamKind, dict[Column, Origin]] = field(default_factory=dict)
+    origins: Origins = field(default_factory=dict)
+    sent: set[int] = field(default_factory=set)
+    received: dict[int, list[Carried]] = field(default_factory=dict)
 
 
 class Run(Struct, array_like=True):

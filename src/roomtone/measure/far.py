@@ -1,0 +1,139 @@
+"""What the receivers of a meeting's streams counted, for the figures of those who sent them.
+
+A sender sees its loss upstream through RTCP alone, and of sent video only an estimate (padding.py).
+Who receives the same stream counts what arrived. Streams are the same when their SSRC is, within a
+meeting, and when the receiver's cumulative loss is the one that RTCP brought to the sender: behind
+an SFU that passes SSRCs on, it is not, and the receiver's figures tell of another road.
+"""
+
+import bisect
+from collections.abc import Iterable, Mapping, Sequence
+from typing import Final
+
+from msgspec import Struct
+
+from roomtone.measure.counters import Flow, Heard, Point
+from roomtone.measure.snapshot import Row
+from roomtone.model import StreamKind
+
+COUNTER_SLACK: Final = 3.0
+"""Packets by which two readings of one counter may differ, that were taken at different moments."""
+CLOCK_SLACK_MS: Final = 2_000
+AGREE_MIN: Final = 0.8
+"""So large a part of the sender's RTCP reports must show the receiver's counter."""
+COVERED_MIN: Final = 0.95
+SPANS_MAX: Final = 512
+"""Spans kept of one stream: an hour and more at ten seconds each."""
+SAME_KIND: Final[dict[str, str]] = {
+    "audioIn": "audioOut", "videoIn": "videoOut", "shareIn": "shareOut",
+}  # fmt: skip
+
+
+class Carried(Struct, array_like=True, gc=False):
+    """What a receiver counted of one stream between two of its snapshots, net of retransmissions.
+
+    `counter` is its cumulative loss at the end, as RTCP tells the sender (RFC 3550, 6.4.1).
+    """
+
+    start_ms: float
+    end_ms: float
+    lost: float
+    expected: float
+    counter: float
+    bits: float | None
+    jitter_ms: float | None
+
+    def moved(self, by_ms: float) -> "Carried":
+        """The same on another clock."""
+        return Carried(
+            self.start_ms + by_ms,
+            self.end_ms + by_ms,
+            self.lost,
+            self.expected,
+            self.counter,
+            self.bits,
+            self.jitter_ms,
+        )
+
+
+Far = Mapping[int, Sequence[Carried]]
+"""By SSRC of an outgoing stream, in time's order, on the sender's clock."""
+
+
+def carried(
+    kind: StreamKind, chain: Sequence[tuple[int, Row]], flows: Iterable[Flow]
+) -> list[Carried]:
+    """What this end counted of an incoming stream; nothing of an outgoing one."""
+    if kind not in SAME_KIND:
+        return []
+    counters = {float(at_ms): row.lost for at_ms, row in chain}
+    return [
+        Carried(
+            flow.start_ms, flow.end_ms, flow.lost, flow.expected, counter, flow.bits, flow.jitter_ms
+        )
+        for flow in flows
+        if flow.lost is not None
+        and flow.expected is not None
+        and (counter := counters.get(float(flow.end_ms))) is not None
+    ]
+
+
+def agrees(theirs: Sequence[Carried], runs: Iterable[Sequence[Point]]) -> bool:
+    """Whether the losses that RTCP brought are those that the receiver counted."""
+    starts = [span.start_ms for span in theirs]
+    checked = same = 0
+    for point in (point for run in runs for point in run):
+        lost = point.remote.lost
+        first = bisect.bisect_right(starts, point.at_ms - CLOCK_SLACK_MS) - 1
+        last = bisect.bisect_right(starts, point.at_ms + CLOCK_SLACK_MS) - 1
+        if lost is None or first < 0 or point.at_ms > theirs[last].end_ms + CLOCK_SLACK_MS:
+            continue
+        low = theirs[first].counter - max(theirs[first].lost, 0.0) - COUNTER_SLACK
+        checked += 1
+        same += low <= lost <= theirs[last].counter + COUNTER_SLACK
+    return same >= AGREE_MIN * checked
+
+
+def heard(theirs: Iterable[Carried]) -> list[Heard]:
+    """The receiver's counts in the form of its reports."""
+    return [
+        Heard(
+            start_ms=span.start_ms,
+            end_ms=span.end_ms,
+            lost=span.lost,
+            expected=span.expected,
+            fewest=span.expected,
+            jitter_ms=span.jitter_ms,
+            estimated=False,
+            counted=True,
+        )
+        for span in theirs
+    ]
+
+
+def fill_bits(flows: Iterable[Flow], theirs: Sequence[Carried]) -> None:
+    """Give flows whose bits padding hides those that the receiver counted, lost ones added."""
+    for flow in flows:
+        if flow.bits is not None:
+            continue
+        total = covered = 0.0
+        for span in theirs:
+            low, high = max(span.start_ms, flow.start_ms), min(span.end_ms, flow.end_ms)
+            arrived = span.expected - max(span.lost, 0.0)
+            if low < high and span.bits is not None and arrived > 0:
+                share = (high - low) / (span.end_ms - span.start_ms)
+                total += share * span.bits * span.expected / arrived
+                covered += high - low
+        if covered >= COVERED_MIN * (flow.end_ms - flow.start_ms):
+            flow.bits = total * (flow.end_ms - flow.start_ms) / covered
+            flow.bits_of_receiver = True
+
+
+def merged(known: Sequence[Carried], told: Sequence[Carried]) -> list[Carried]:
+    """Spans with newer ones in the places of those that they overlap; the latest SPANS_MAX."""
+    if not told:
+        return list(known)
+    low, high = told[0].start_ms, told[-1].end_ms
+    before = [span for span in known if span.end_ms <= low]
+    after = [span for span in known if span.start_ms >= high]
+    return [*before, *told, *after][-SPANS_MAX:]
