@@ -99,6 +99,12 @@ def test_what_needs_a_token_says_so(api: Api, document: dict[str, Any]) -> None:
 # -- real answers
 
 
+def person_in(api: Api) -> str:
+    """Somebody who is in the meeting m1 now."""
+    assert api.post_sessions(session("S8", participantId="P8")).status_code == 204
+    return "P8"
+
+
 ANSWERS: dict[Operation, tuple[Callable[[Api], Any], int]] = {
     ("GET", "/v1/meeting/qualities"): (lambda api: api.qualities("m1"), 200),
     ("POST", "/v1/meeting/qualities"): (lambda api: api.post_sessions(session("S9")), 204),
@@ -107,6 +113,12 @@ ANSWERS: dict[Operation, tuple[Callable[[Api], Any], int]] = {
     ("GET", "/v1/meetings/{meetingId}"): (lambda api: api.get("/v1/meetings/m1"), 200),
     ("GET", "/v1/meetingParticipants"): (
         lambda api: api.get("/v1/meetingParticipants?meetingId=m1"),
+        200,
+    ),
+    ("POST", "/v1/agent/reports"): (
+        lambda api: api.post(
+            "/v1/agent/reports", {"meetingId": "m1", "participantId": person_in(api)}
+        ),
         200,
     ),
     ("GET", "/v1/people/me"): (lambda api: api.get("/v1/people/me"), 200),

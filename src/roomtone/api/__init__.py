@@ -1,6 +1,6 @@
 """The REST API: every endpoint, declared once, for the router and for the OpenAPI document."""
 
-from roomtone.api import admin, backup, collector, meetings, openapi, people, qualities
+from roomtone.api import admin, agent, backup, collector, meetings, openapi, people, qualities
 from roomtone.api.endpoint import Endpoint
 
 # Pages of other origins may post here (CORS), by a list of origins; /collector.js is for everybody.
@@ -14,6 +14,7 @@ def endpoints() -> list[Endpoint]:
         *meetings.endpoints(),
         *people.endpoints(),
         *collector.endpoints(),
+        *agent.endpoints(),
         *admin.endpoints(),
         *backup.endpoints(),
     ]

@@ -108,7 +108,7 @@ async def post_reports(request: Request) -> Response:
     now_ms = services.now_ms()
     settings = services.settings
     if principal.participant is not None:
-        _keep_posts_max(services, principal, now_ms)
+        keep_posts_max(services, principal, now_ms)
     session, seen = ingest.parse_reports(
         await body_of(request),
         now_ms,
@@ -136,7 +136,8 @@ async def post_reports(request: Request) -> Response:
     return Response(status_code=204)
 
 
-def _keep_posts_max(services: Services, principal: Principal, now_ms: int) -> None:
+def keep_posts_max(services: Services, principal: Principal, now_ms: int) -> None:
+    """TooMany when a collector's token has been used too often in the last minute."""
     wait_ms = services.collector_use.wait_ms(principal.token_hash, now_ms)
     if wait_ms:
         most = services.settings.collector_posts_max
