@@ -1,0 +1,136 @@
+"""Which of the known forms a file is of, by its content and never by its name, and reading it.
+
+| form | is known by |
+|---|---|
+| rtcstats | the first line `RTCStatsDump` |
+| internals | a JSON object with `PeerConnections` |
+| sessions | a JSON object with `items` or `meetingInstanceId`: the API's own, read by the command |
+| reports | JSON in which RTCStats dictionaries are found where getStats reports may be |
+
+JSON is one document, or one on each line. All of it may be packed with gzip.
+"""
+
+import gzip
+import zlib
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import IO, Final, Literal, NamedTuple
+
+from roomtone.errors import Invalid
+from roomtone.sources import Taken, internals, reports, rtcstats
+from roomtone.sources.recording import INTERVAL_S_DEFAULT
+
+DOCUMENT_BYTES_MAX: Final = 256 * 2**20
+"""A JSON document is read whole, and takes up to four times its size while it is read."""
+LINE_BYTES_MAX: Final = 64 * 2**20
+UNPACKED_BYTES_MAX: Final = 4 * 2**30
+"""Of a file packed with gzip, in lines."""
+GZIP_MAGIC: Final = b"\x1f\x8b"
+BOM: Final = b"\xef\xbb\xbf"
+
+Form = Literal["rtcstats", "internals", "reports", "sessions"]
+Progress = Callable[[float], None]
+KNOWN: Final = "a webrtc-internals or rtcstats dump, getStats reports, or the API's media sessions"
+
+
+class Found(NamedTuple):
+    """The form of a file; `text` is the whole of it when it is one document."""
+
+    form: Form
+    text: bytes | None = None
+
+
+def form_of_json(found: object) -> Form | None:
+    """The form of a decoded JSON document, None if it is none of them."""
+    if isinstance(found, dict):
+        if "PeerConnections" in found:
+            return "internals"
+        if "items" in found or "meetingInstanceId" in found:
+            return "sessions"
+    return "reports" if reports.recognises(found) else None
+
+
+def recognise(path: Path, *, document_bytes_max: int = DOCUMENT_BYTES_MAX) -> Found:
+    """The form of a file; Invalid when it is of none. OSError as it comes."""
+    with opened(path) as file:
+        first = _first_line(file)
+        if first.strip() == rtcstats.MAGIC:
+            return Found("rtcstats")
+        if first.lstrip()[:1] not in (b"{", b"["):
+            raise Invalid(f"not recognised: neither {KNOWN}")
+        second = file.readline(LINE_BYTES_MAX)
+        if second.strip() and (form := form_of_json(reports.decoded(first))):
+            return Found(form)
+        text = first + second + file.read(max(document_bytes_max + 1 - len(first + second), 0))
+    if len(text) > document_bytes_max:
+        raise Invalid(f"larger than {document_bytes_max} bytes; use JSONL")
+    found = reports.decoded(text)
+    if found is not None:
+        if form := form_of_json(found):
+            return Found(form, text)
+        raise Invalid(f"not recognised: JSON, but neither {KNOWN}")
+    if form := form_of_json(reports.decoded(second)):
+        return Found(form)
+    raise Invalid("broken JSON: was the file cut short?")
+
+
+def _first_line(file: IO[bytes]) -> bytes:
+    """The first line that is not empty; of blank ones at most a thousand are passed over."""
+    line = file.readline(LINE_BYTES_MAX).removeprefix(BOM)
+    for _ in range(1_000):
+        if line.strip():
+            break
+        line = file.readline(LINE_BYTES_MAX)
+    return line
+
+
+@contextmanager
+def opened(path: Path) -> Iterator[IO[bytes]]:
+    """A file's content, unpacked where it is packed; Invalid when the packing is broken."""
+    with path.open("rb") as raw:
+        packed = raw.read(2) == GZIP_MAGIC
+        raw.seek(0)
+        if not packed:
+            yield raw
+            return
+        try:
+            with gzip.GzipFile(fileobj=raw) as file:
+                yield file  # type: ignore[misc]  # a GzipFile reads like any other
+        except (EOFError, zlib.error, gzip.BadGzipFile) as error:
+            raise Invalid(f"broken gzip: {error}") from None
+
+
+def lines_of(path: Path, *, progress: Progress = lambda by: None) -> Iterator[bytes]:
+    """The lines of a file; `progress` hears of each line's bytes."""
+    with opened(path) as file:
+        left = UNPACKED_BYTES_MAX
+        while line := file.readline(LINE_BYTES_MAX):
+            if isinstance(file, gzip.GzipFile):
+                left -= len(line)
+                if left < 0:
+                    raise Invalid(f"unpacks to more than {UNPACKED_BYTES_MAX} bytes")
+            progress(len(line))
+            yield line.removeprefix(BOM)
+
+
+def read(
+    path: Path,
+    found: Found,
+    *,
+    interval_s: float = INTERVAL_S_DEFAULT,
+    progress: Progress = lambda by: None,
+) -> Taken:
+    """What a file of a foreign form holds. Invalid when nothing of it can be used."""
+    assert found.form != "sessions", "these are read as they are"
+    if found.form == "internals" and found.text is None:
+        raise Invalid("webrtc-internals dumps one a line are not known: one a file")
+    if found.text is not None:
+        progress(len(found.text))
+        if found.form == "internals":
+            return internals.read(found.text, interval_s=interval_s)
+        return reports.read([found.text], interval_s=interval_s)
+    if found.form == "rtcstats":
+        return rtcstats.read(lines_of(path, progress=progress), interval_s=interval_s)
+    nonempty = (line for line in lines_of(path, progress=progress) if line.strip())
+    return reports.read(nonempty, interval_s=interval_s)
