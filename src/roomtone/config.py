@@ -7,7 +7,7 @@ import difflib
 import tomllib
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, fields, replace
-from ipaddress import IPv4Network, IPv6Network, ip_network
+from ipaddress import IPv4Network, IPv6Network, ip_address, ip_network
 from pathlib import Path
 from typing import Final
 from urllib.parse import urlsplit
@@ -58,6 +58,18 @@ class Settings:
     test_call_org: str = ""
     """Organisation that test calls on /call are stored in; empty turns the page off."""
 
+    hep_port: int = 0
+    """UDP port to take HEP3 on, from rtpengine or heplify; 0 turns it off."""
+
+    hep_host: str = "127.0.0.1"
+    """Address to take HEP3 on."""
+
+    hep_org: str = ""
+    """Organisation that calls told by HEP3 are stored in."""
+
+    hep_key: str = ""
+    """Authentication key that HEP3 datagrams must have; needed unless hep_host is private."""
+
     collector_token_s: int = 14_400
     """The longest life, in seconds, of a collector's token."""
 
@@ -97,6 +109,7 @@ _UNITS_MS: Final = {"s": 1_000, "m": 60_000, "h": 3_600_000, "d": 86_400_000, "w
 
 RANGES: Final[dict[str, tuple[float, float]]] = {
     "port": (0, 65_535),
+    "hep_port": (0, 65_535),
     "interval_s": (1, 3_600),
     "silence_s": (1, 86_400),
     "collector_token_s": (60, 604_800),
@@ -194,6 +207,7 @@ def checked(settings: Settings) -> Settings:
     for origin in settings.allowed_origins:
         _check_origin(origin)
     _check_tls(settings)
+    _check_hep(settings)
     return settings
 
 
@@ -242,3 +256,17 @@ def _check_tls(settings: Settings) -> None:
         path: Path | None = getattr(settings, name)
         if path is not None and not path.is_file():
             raise Invalid(f"{name} is {path}, which is no file")
+
+
+def _check_hep(settings: Settings) -> None:
+    if not settings.hep_port:
+        return
+    if not settings.hep_org:
+        raise Invalid("hep_org is missing: hep_port needs an organisation to store calls in")
+    try:
+        address = ip_address(settings.hep_host)
+    except ValueError:
+        raise Invalid(f"hep_host is {settings.hep_host!r}, but must be an IP address") from None
+    # 0.0.0.0 counts as private, and means every address of the computer.
+    if not settings.hep_key and (address.is_unspecified or not address.is_private):
+        raise Invalid(f"hep_key is missing: who reaches hep_host {address} could forge calls")

@@ -72,6 +72,21 @@ class Metrics:
         self.reports = Counter(
             "roomtone_reports", "getStats() reports by fate.", ["fate"], registry=registry
         )
+        self.hep_packets = Counter(
+            "roomtone_hep_packets", "HEP3 datagrams by fate.", ["fate"], registry=registry
+        )
+        self.hep_reports = Counter(
+            "roomtone_hep_reports", "RTCP reports of HEP3 by fate.", ["fate"], registry=registry
+        )
+        self.vq_reports = Counter(
+            "roomtone_vq_reports", "RFC 6035 reports by fate.", ["fate"], registry=registry
+        )
+        self.vq_unused = Counter(
+            "roomtone_vq_unused",
+            "Lines of RFC 6035 metrics that nothing is made of.",
+            ["line"],
+            registry=registry,
+        )
         self.refused = Counter(
             "roomtone_refused", "Writes refused, by HTTP status.", ["status"], registry=registry
         )

@@ -5,7 +5,7 @@ import sys
 from collections.abc import Sequence
 from dataclasses import replace
 
-from roomtone import app
+from roomtone import app, hep
 from roomtone import demo as demonstration
 from roomtone.app import Background
 from roomtone.commands.layers import ConfigFlag, SettingFlags
@@ -28,10 +28,11 @@ def serve(settings: SettingFlags = Settings(), *, config: ConfigFlag = None) -> 
     del config  # read by settings_layers
     settings = checked(settings)
     listener = app.listen(settings)
+    beside = _beside(settings)
     store = open_store(settings.data)
     try:
         _end_well_when_asked()
-        app.serve(app.create_app(settings, store), settings, listener)
+        app.serve(app.create_app(settings, store, background=beside), settings, listener)
     finally:
         store.close()
 
@@ -51,16 +52,26 @@ def demo(settings: SettingFlags = Settings(), *, config: ConfigFlag = None) -> N
     settings = checked(settings)
     settings = replace(settings, test_call_org=settings.test_call_org or demonstration.ORG)
     listener = app.listen(settings)
+    beside = _beside(settings)
     store = open_store(settings.data)
     try:
         now = now_ms()
         ready = demonstration.prepare(store, now_ms=now, interval_s=settings.interval_s)
-        growth: Sequence[Background] = (demonstration.Growth(ready.live, told_ms=now),)
+        growth: Sequence[Background] = (
+            demonstration.Growth(ready.live, told_ms=now),
+            *beside,
+        )
         _welcome(app.address_of(listener, settings), ready)
         _end_well_when_asked()
         app.serve(app.create_app(settings, store, background=growth), settings, listener)
     finally:
         store.close()
+
+
+def _beside(settings: Settings) -> tuple[Background, ...]:
+    """What else the server listens to."""
+    bound = hep.listen(settings)
+    return () if bound is None else (hep.Listener(bound),)
 
 
 def _end_well_when_asked() -> None:
