@@ -1,0 +1,398 @@
+"""Janus' events -> participant sessions: who was in which room when, and what Janus counted.
+
+All handles of one Janus session in one room are one participant session. `take` is the whole of it;
+what it knows between two posts is in a state, so that posts can be cut anywhere and repeated.
+"""
+
+import ipaddress
+import re
+import uuid
+from collections import Counter
+from collections.abc import Sequence
+from typing import Final
+
+import msgspec
+from msgspec import Raw, Struct, field
+
+from roomtone.measure import Row, Seen, Snapshot
+from roomtone.measure.codecs import transport_label
+from roomtone.model import ID_LENGTH_MAX, MediaSession, MeetingNews, StreamKind, epoch_ms, iso_ms
+from roomtone.sources import janus_events as wire
+from roomtone.sources import janus_streams as streams
+from roomtone.sources.janus_state import (
+    MIDS_MAX,
+    ROOM_IDLE_US,
+    Handle,
+    Person,
+    Room,
+    State,
+    forget,
+    pack,
+    unpack,
+)
+
+ROOM_PLACE: Final = "{room}"
+"""Where the room's name goes in a meeting's id that the deployment chose."""
+TIME_US_MIN: Final = 1000 * epoch_ms("2000-01-01T00:00:00Z")
+AHEAD_US_MAX: Final = 24 * 3600 * 10**6
+NAME_LENGTH_MAX: Final = 128
+NAMESPACE: Final = uuid.UUID("0c8ad6de-6a25-52b1-9d0e-6c1d5be1a7f4")
+SHARE_WORDS: Final = frozenset({"share", "screen", "screenshare"})
+_not_a_word: Final = re.compile(r"[^a-z0-9]+")
+_layer: Final = re.compile(r"video-sim([12])")
+_not_in_ids: Final = re.compile(r"[\x00-\x1f\x7f-\x9f<>]")
+
+
+class Took(Struct, kw_only=True):
+    """What a post of one server's events gave. `fates` counts events by what became of them."""
+
+    state: bytes
+    meetings: list[MeetingNews] = field(default_factory=list)
+    sessions: list[tuple[MediaSession, list[Seen]]] = field(default_factory=list)
+    fates: dict[str, int] = field(default_factory=dict)
+
+
+def parsed(batch: Sequence[Raw], now_ms: int) -> tuple[dict[str, list[wire.Event]], int]:
+    """(events by server name, in time's order; how many were no events at all)."""
+    by_server: dict[str, list[wire.Event]] = {}
+    bad = 0
+    for raw in batch:
+        try:
+            event = wire.envelope(raw)
+        except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
+            bad += 1
+            continue
+        if TIME_US_MIN <= event.timestamp <= 1000 * now_ms + AHEAD_US_MAX:
+            by_server.setdefault(event.emitter[:NAME_LENGTH_MAX], []).append(event)
+        else:
+            bad += 1
+    for events in by_server.values():
+        events.sort(key=lambda event: event.timestamp)
+    return by_server, bad
+
+
+def take(state: bytes, server: str, events: Sequence[wire.Event], *, meeting_id: str = "") -> Took:
+    """Take in events of the Janus server named `server`, oldest first. Pure.
+
+    `meeting_id`: the id of the meeting, with the room's name for `{room}`; "": one is made of
+    server, room and the time at which the room came into use.
+    """
+    taking = Taking(unpack(state), server, meeting_id)
+    for event in events:
+        taking.event(event)
+    forget(taking.known)
+    return Took(
+        state=pack(taking.known),
+        meetings=taking.meetings,
+        sessions=[
+            (session_of(name, who), taking.seen.get(name, []))
+            for name, who in taking.touched.items()
+        ],
+        fates=dict(taking.fates),
+    )
+
+
+class Taking:
+    """The work of one `take`: the state that changes, and what is to be written."""
+
+    def __init__(self, known: State, server: str, meeting_id: str) -> None:
+        self.known = known
+        self.server = server
+        self.meeting_id = meeting_id
+        self.meetings: list[MeetingNews] = []
+        self.touched: dict[str, Person] = {}
+        self.seen: dict[str, list[Seen]] = {}
+        self.fates: Counter[str] = Counter()
+
+    def event(self, event: wire.Event) -> None:
+        """Take in one event and count its fate."""
+        try:
+            said = wire.body(event)
+        except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
+            self.fates["bad"] += 1
+            return
+        self.fates["ignored" if said is None else self.fate(event, said)] += 1
+        self.known.newest_us = max(self.known.newest_us, event.timestamp)
+
+    def fate(self, event: wire.Event, said: wire.Body) -> str:
+        """`used`; `nothing_new`; `unplaced`, of a handle that is in no known room; `ignored`."""
+        at_us = event.timestamp
+        if isinstance(said, wire.Core):
+            return self.stopped(said, at_us)
+        if event.type == wire.SESSION and isinstance(said, wire.Lifecycle):
+            return self.session(event.session_id, said, at_us)
+        if event.handle_id is None or event.session_id is None:
+            return self.left_feed(said, at_us) if isinstance(said, wire.RoomNews) else "ignored"
+        number = event.handle_id
+        handle = self.known.handles.get(number)
+        if handle is None:
+            if isinstance(said, wire.Lifecycle) and said.name == "detached":
+                return "ignored"
+            handle = self.known.handles[number] = Handle(session=event.session_id)
+        handle.opaque = handle.opaque or event.opaque_id[:NAME_LENGTH_MAX]
+        handle.last_us = max(handle.last_us, at_us)
+        if isinstance(said, list):
+            return self.counted(number, handle, said, at_us)
+        if at_us <= handle.news_us:
+            return "nothing_new"
+        handle.news_us = at_us
+        if isinstance(said, wire.Lifecycle):
+            return self.lifecycle(number, handle, said, at_us)
+        if isinstance(said, wire.Connection):
+            return self.connected(handle, said, at_us)
+        return self.news(number, handle, said, at_us)
+
+    def stopped(self, said: wire.Core, at_us: int) -> str:
+        """The server started or stops: whoever was connected is not any more."""
+        for name, who in self.known.people.items():
+            if not who.leave_us and who.join_us < at_us:
+                # When it starts, nobody knows when it had ended: Roomtone's silence rule tells.
+                self.leave(name, who, at_us if said.status == "shutdown" else 0)
+        return "used"
+
+    def session(self, number: int | None, said: wire.Lifecycle, at_us: int) -> str:
+        """A Janus session ended: so does everybody's part who was there with it."""
+        if said.name not in ("destroyed", "timeout"):
+            return "ignored"
+        for name, who in self.known.people.items():
+            if who.session == number and not who.leave_us:
+                self.leave(name, who, at_us)
+        return "used"
+
+    def leave(self, name: str, who: Person, at_us: int) -> None:
+        """Somebody is no longer present. `at_us` 0: since when is unknown."""
+        self.known.present.pop(f"{who.session}/{who.room}", None)
+        if at_us:
+            who.leave_us = max(at_us, who.join_us)
+        self.touched[name] = who
+
+    def lifecycle(self, number: int, handle: Handle, said: wire.Lifecycle, at_us: int) -> str:
+        """A handle came or went."""
+        if said.name == "attached":
+            handle.attached_us = at_us
+        elif said.name == "detached":
+            handle.gone_us = at_us
+            self.let_go(number, handle, at_us)
+        return "used"
+
+    def let_go(self, number: int, handle: Handle, at_us: int) -> None:
+        """A handle is out of its room; a publisher's last one to go takes the person with it.
+
+        Who only watches may let go of one feed to take another: the end of the session tells.
+        """
+        who = self.known.people.get(handle.person)
+        if who is None:
+            return
+        who.handles = [other for other in who.handles if other != number]
+        if not who.handles and (who.published or who.leave_us):
+            self.leave(handle.person, who, at_us)
+
+    def left_feed(self, said: wire.RoomNews, at_us: int) -> str:
+        """`leaving` names the feed alone. Its handle stays, and may join another room."""
+        if said.event != "leaving" or said.room is None or said.id is None:
+            return "ignored"
+        number = self.known.feeds.get(f"{name_of(said.room)}/{name_of(said.id)}")
+        handle = self.known.handles.get(number) if number is not None else None
+        if number is None or handle is None or at_us <= handle.news_us:
+            return "nothing_new"
+        self.let_go(number, handle, at_us)
+        return "used"
+
+    def connected(self, handle: Handle, said: wire.Connection, at_us: int) -> str:
+        """The pair that a connection uses, and when it was up for the first time."""
+        who = self.known.people.get(handle.person)
+        if said.candidates is not None:
+            remote = said.candidates.remote
+            # The leg of a relayed candidate that ends at the relay is not Janus' to see.
+            relayed = remote.type == "relay"
+            handle.transport = "" if relayed else transport_label(remote.transport)
+            if who is not None:
+                note_address(who, remote)
+        elif said.connection == "webrtcup" and who is not None and not who.up_us:
+            who.up_us = at_us
+        if who is not None:
+            self.touched[handle.person] = who
+        return "used"
+
+    def news(self, number: int, handle: Handle, said: wire.RoomNews, at_us: int) -> str:
+        """What a room says of a handle."""
+        if said.room is None:
+            return "ignored"
+        if said.event in ("leaving", "kicked"):
+            self.let_go(number, handle, at_us)
+            return "used"
+        room = name_of(said.room)
+        who = self.placed(number, handle, room, at_us)
+        if said.id is not None:
+            handle.feed = name_of(said.id)
+            self.known.feeds[f"{room}/{handle.feed}"] = number
+            who.published = True
+        share = is_share(handle.opaque)
+        if said.display and (not who.name or (who.name_of_share and not share)):
+            who.name, who.name_of_share = said.display, share
+        for one in said.streams[:MIDS_MAX]:
+            if one.feed_id is not None:
+                handle.feeds[one.mid] = (name_of(one.feed_id), one.feed_mid)
+            elif handle.feed and one.description:
+                handle.shares[one.mid] = is_share(one.description)
+        return "used"
+
+    def placed(self, number: int, handle: Handle, room: str, at_us: int) -> Person:
+        """Who a handle belongs to, now that it is in a room."""
+        who = self.known.people.get(handle.person)
+        if who is None or who.room != room or number not in who.handles:
+            place = f"{handle.session}/{room}"
+            name = self.known.present.get(place, "")
+            who = self.known.people.get(name)
+            if who is None:
+                key = f"{self.server}/{place}/{at_us}"
+                name = self.known.present[place] = str(uuid.uuid5(NAMESPACE, key)).upper()
+                who = self.known.people[name] = Person(
+                    session=handle.session,
+                    room=room,
+                    meeting=self.meeting(room, at_us),
+                    join_us=at_us,
+                    attached_us=handle.attached_us,
+                )
+            handle.person, handle.room, handle.gone_us = name, room, 0
+            who.handles.append(number)
+        who.join_us = min(who.join_us, at_us)
+        who.id = who.id or participant_of(handle.opaque)
+        self.heard(room, at_us)
+        self.touched[handle.person] = who
+        return who
+
+    def heard(self, room: str, at_us: int) -> None:
+        """Note that a room is in use."""
+        known = self.known.rooms.get(room)
+        if known is not None:
+            known.last_us = max(known.last_us, at_us)
+
+    def meeting(self, room: str, at_us: int) -> str:
+        """The id of the meeting that goes on in a room; a room long silent begins a new one."""
+        if self.meeting_id:
+            return self.meeting_id.replace(ROOM_PLACE, room)[:ID_LENGTH_MAX]
+        known = self.known.rooms.get(room)
+        if known is None or at_us - known.last_us >= ROOM_IDLE_US:
+            key = uuid.uuid5(NAMESPACE, f"{self.server}/{room}/{at_us}")
+            known = Room(meeting=f"{key.hex}_I_{at_us:018}", start_us=at_us, last_us=at_us)
+            self.known.rooms[room] = known
+            self.meetings.append(MeetingNews(id=known.meeting, title=f"Room {room}"))
+        return known.meeting
+
+    def counted(self, number: int, handle: Handle, stats: list[wire.Stats], at_us: int) -> str:
+        """Counters of a handle's streams."""
+        who = self.known.people.get(handle.person)
+        if who is None:
+            return "unplaced"
+        self.heard(handle.room, at_us)
+        made = [self.row(number, handle, one, at_us) for one in stats]
+        for one, row in zip(stats, made, strict=True):
+            if row is not None:
+                shot = Snapshot(at_ms=at_us // 1000, rows=[row])
+                connection = f"{number}/{one.mid[:NAME_LENGTH_MAX]}/{layer_of(one)}"
+                self.seen.setdefault(handle.person, []).append(Seen(connection, shot))
+        self.touched[handle.person] = who
+        return "used" if any(made) else "nothing_new"
+
+    def row(self, number: int, handle: Handle, stats: wire.Stats, at_us: int) -> Row | None:
+        """The row of one stream, if its counters bring news."""
+        if stats.media != "audio" and not stats.media.startswith("video"):
+            return None
+        if stats.mid not in handle.published and len(handle.published) >= MIDS_MAX:
+            return None
+        if stats.packets_received:
+            return self.published_row(handle, stats, at_us)
+        if stats.mid not in handle.followed and len(handle.followed) >= MIDS_MAX:
+            return None
+        return self.followed_row(handle, stats, at_us)
+
+    def published_row(self, handle: Handle, stats: wire.Stats, at_us: int) -> Row | None:
+        """What came of a publisher's stream."""
+        layer = layer_of(stats)
+        known = handle.published.get(stats.mid)
+        handle.published[stats.mid] = streams.published(known, stats, at_us, layer=layer)
+        kind: StreamKind = "audioOut"
+        if stats.media != "audio":
+            kind = "shareOut" if shows_screen(handle, stats.mid) else "videoOut"
+        return streams.publisher_row(stats, kind, at_us, transport=handle.transport, layer=layer)
+
+    def followed_row(self, handle: Handle, stats: wire.Stats, at_us: int) -> Row | None:
+        """What a viewer was sent of a stream, seen against what had come of it."""
+        feed, feed_mid = handle.feeds.get(stats.mid, ("", ""))
+        source = self.known.handles.get(self.known.feeds.get(f"{handle.room}/{feed}", -1))
+        counters = source.published.get(feed_mid) if source is not None else None
+        share = shows_screen(source, feed_mid) if source is not None else is_share(handle.opaque)
+        kind: StreamKind = "audioIn"
+        if stats.media != "audio":
+            kind = "shareIn" if share else "videoIn"
+        found = streams.viewer_row(
+            handle.followed.get(stats.mid),
+            stats,
+            kind,
+            at_us,
+            transport=handle.transport,
+            source=streams.forwarded(counters, at_us),
+        )
+        if found is None:
+            return None
+        handle.followed[stats.mid], row = found
+        return row
+
+
+def session_of(name: str, who: Person) -> MediaSession:
+    """The header of a participant session."""
+    session = MediaSession(
+        meetingInstanceId=who.meeting,
+        participantSessionId=name,
+        participantId=who.id,
+        webexUserName=_not_in_ids.sub("", who.name),
+        joinTime=iso_ms(who.join_us // 1000),
+        localIP=who.local_ip,
+        publicIP=who.public_ip,
+    )
+    if who.leave_us:
+        session.leaveTime = iso_ms(who.leave_us // 1000)
+    begun_us = who.attached_us or who.join_us
+    if who.up_us > begun_us:
+        session.joinMeetingTime = f"{(who.up_us - begun_us) / 1e6:.3f}"
+    return session
+
+
+def name_of(room_or_feed: int | str) -> str:
+    """A room or feed by name, fit to be a part of an id."""
+    return _not_in_ids.sub("", str(room_or_feed))[:NAME_LENGTH_MAX]
+
+
+def participant_of(opaque_id: str) -> str:
+    """`alice` of `alice:camera`: the application's name for a person; "" without a colon."""
+    name, colon, _ = opaque_id.partition(":")
+    return _not_in_ids.sub("", name) if colon else ""
+
+
+def is_share(text: str) -> bool:
+    """Whether a word of an opaque_id or of a stream's description says it is a shared screen."""
+    return not SHARE_WORDS.isdisjoint(_not_a_word.split(text.lower()))
+
+
+def shows_screen(handle: Handle, mid: str) -> bool:
+    """Whether a publisher's video is a shared screen: its description tells, else its handle."""
+    return handle.shares.get(mid, is_share(handle.opaque))
+
+
+def layer_of(stats: wire.Stats) -> int:
+    """0, or 1 and 2 of simulcast's further layers."""
+    found = _layer.fullmatch(stats.media)
+    return int(found[1]) if found else 0
+
+
+def note_address(who: Person, remote: wire.Candidate) -> None:
+    """The client's address as its candidate tells it: its own, or its router's."""
+    try:
+        address = ipaddress.ip_address(remote.address)
+    except ValueError:
+        return
+    if remote.type == "host" or (remote.type != "relay" and address.is_private):
+        who.local_ip = who.local_ip or str(address)
+    if remote.type != "relay" and address.is_global:
+        who.public_ip = who.public_ip or str(address)
