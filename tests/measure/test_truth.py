@@ -5,9 +5,10 @@
 
 import functools
 
+import msgspec
 import pytest
 
-from roomtone.measure import Measured
+from roomtone.measure import Carried, Measured
 from roomtone.model import Stream, StreamKind, epoch_ms
 from tests.measure.calls import advance, origin_of
 from tests.measure.truth import (
@@ -185,3 +186,60 @@ def test_the_common_formula_would_fail_here() -> None:
     common = 100 * last["packetsLost"] / (last["packetsLost"] + last["packetsReceived"])
     wire = loss_on_the_wire(WIRE[ssrc_of(case)], spans_of(case, stream_of(case, 60))[0])
     assert wire - common > 1.5
+
+
+@functools.cache
+def told_with_far(peer: str, interval_s: float) -> Measured:
+    """What a peer is told once the other has said what it received."""
+    other = "B" if peer == "A" else "A"
+    far = told(other, interval_s).received
+    return advance(b"", reports_of(peer), interval_s=interval_s, far=far)[1]
+
+
+@pytest.mark.parametrize("case", UP_VIDEO + UP_AUDIO, ids=ids)
+def test_what_the_receiver_counted_makes_outgoing_loss_true(case: Case) -> None:
+    found = told_with_far(case[0], 60)
+    [stream] = found.streams[case[1]]
+    wire = loss_on_the_wire(WIRE[ssrc_of(case)], spans_of(case, stream)[0])
+    assert stream.packetLoss == [pytest.approx(wire, abs=0.5)]
+    assert origin_of(found, case[1], "packetLoss") == "receiver"
+
+
+@pytest.mark.parametrize("case", UP_VIDEO, ids=ids)
+def test_what_the_receiver_counted_makes_outgoing_bit_rate_of_video_true(case: Case) -> None:
+    found = told_with_far(case[0], 60)
+    [stream] = found.streams[case[1]]
+    low, high = spans_of(case, stream)[0]
+    packets = [p for p in WIRE[ssrc_of(case)] if low <= p.sent_s < high]
+    octets = sum(p.octets - SRTP_TAG_OCTETS - header_octets(case) for p in packets)
+    assert stream.mediaBitRate == [pytest.approx(8 * octets / (high - low), rel=0.05)]
+    assert origin_of(found, case[1], "mediaBitRate") == "receiver"
+
+
+def header_octets(case: Case) -> float:
+    last = entries(*case)[-1][1]
+    return float(last["headerBytesSent"] / last["packetsSent"])
+
+
+def test_a_receiver_behind_another_road_is_not_taken_for_this_ones() -> None:
+    far = {
+        ssrc: [span_with(span, counter=span.counter + 50) for span in spans]
+        for ssrc, spans in told("B", 60).received.items()
+    }
+    found = advance(b"", reports_of("A"), interval_s=60, far=far)[1]
+    assert origin_of(found, "videoOut", "packetLoss") is None
+    assert origin_of(found, "audioOut", "packetLoss") == "reported"
+
+
+def span_with(span: Carried, *, counter: float) -> Carried:
+    return msgspec.structs.replace(span, counter=counter)
+
+
+def test_news_of_the_receiver_change_what_was_told_before() -> None:
+    state, first = advance(b"", reports_of("A"), interval_s=60)
+    assert first.streams["videoOut"][0].packetLoss == []
+    far = told("B", 60).received
+    ssrc = ssrc_of(("A", "videoOut"))
+    again = (far[ssrc][0].start_ms, far[ssrc][-1].end_ms)
+    _, later = advance(state, [], interval_s=60, far=far, again=again)
+    assert later.streams["videoOut"] == told_with_far("A", 60).streams["videoOut"]
