@@ -74,8 +74,10 @@ class Grid(Struct, gc=False):
             while low < high:
                 if not edge_low <= low < edge_high:
                     number = self.first(low)
+                    if low >= self.origin_ms + (number + 1) * self.size_ms:
+                        number += 1  # an edge that rounding put into the interval before
                     edge_low = self.origin_ms + number * self.size_ms
-                    edge_high = edge_low + self.size_ms
+                    edge_high = self.origin_ms + (number + 1) * self.size_ms
                     parts = dealt.setdefault(number, [])
                 parts.append((span, low, min(high, edge_high)))
                 low = edge_high
