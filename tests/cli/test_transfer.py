@@ -11,7 +11,7 @@ import msgspec
 import pytest
 
 from roomtone import cli
-from roomtone.commands import transfer
+from roomtone.commands import incoming, transfer
 from roomtone.model import COLUMNS, STREAM_KINDS, MediaSession, epoch_ms, sample_count, streams_of
 from roomtone.simulate import meetings
 from tests import conftest
@@ -341,7 +341,7 @@ def test_a_file_that_cannot_be_read_is_named_and_the_others_land(
 def test_a_file_too_large_for_one_document_is_named_and_the_others_land(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    monkeypatch.setattr(transfer, "FILE_BYTES_MAX", 1_000)
+    monkeypatch.setattr(incoming, "FILE_BYTES_MAX", 1_000)
     large = write(tmp_path / "a.json", {"items": [session(webexUserName="x" * 1_000)]})
     small = write(tmp_path / "b.json", {"items": [session("S2")]})
     near = ["--data", str(tmp_path), "--org", "acme"]

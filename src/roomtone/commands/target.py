@@ -15,7 +15,7 @@ from msgspec import Struct
 from roomtone.client import Client, Refused, bodies, body_of
 from roomtone.commands.terminal import now_ms
 from roomtone.errors import Conflict, Gone, Invalid, NotFound, RoomtoneError
-from roomtone.model import MediaSession, iso_ms
+from roomtone.model import MediaSession, MeetingNews, iso_ms
 from roomtone.store import MeetingQuery, Store, open_store
 
 PAGE_SESSIONS: Final = 100
@@ -53,6 +53,9 @@ class Target(Protocol):
 
     def put(self, sessions: Sequence[MediaSession]) -> list[Bad]:
         """Merge sessions; return those that contradict what is there. The others are durable."""
+
+    def announce(self, news: MeetingNews) -> str:
+        """Announce or amend a meeting whose id is known; return why it was refused, or ""."""
 
     def meetings(self, *, from_ms: int, to_ms: int) -> Iterator[str]:
         """Ids of meetings that started in [from_ms, to_ms)."""
@@ -122,6 +125,15 @@ class StoreTarget:
                 except (Conflict, Gone) as error:
                     bad.append((index, error.message))
         return bad
+
+    def announce(self, news: MeetingNews) -> str:
+        """One commit."""
+        try:
+            with self._store.transaction():
+                self._store.put_meeting(self._org, news, now_ms())
+        except (Conflict, Gone) as error:
+            return error.message
+        return ""
 
     def meetings(self, *, from_ms: int, to_ms: int) -> Iterator[str]:
         """All pages are read first, so that meetings that come meanwhile shift nothing."""
@@ -204,6 +216,16 @@ class ServerTarget:
                 return [(0, error.message)]
             return [(at, why) for at, item in enumerate(items) for _, why in self._post([item])]
         return []
+
+    def announce(self, news: MeetingNews) -> str:
+        """POST /v1/meetings."""
+        try:
+            self._client.post("/v1/meetings", msgspec.json.encode(news))
+        except Refused as error:
+            if error.status not in {400, 409, 410}:
+                raise
+            return error.message
+        return ""
 
     def meetings(self, *, from_ms: int, to_ms: int) -> Iterator[str]:
         """GET /v1/meetings."""

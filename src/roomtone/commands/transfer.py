@@ -1,25 +1,25 @@
-"""`roomtone import` and `roomtone export`: media sessions in files, in the API's own JSON."""
+"""`roomtone import` and `roomtone export`: files in, and the API's own JSON or CSV out."""
 
 import csv
 import re
 import sys
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
-from itertools import chain, islice
+from itertools import chain
 from pathlib import Path
-from typing import Annotated, Final, Literal, NamedTuple, Protocol, TextIO
+from typing import Annotated, Final, Literal, Protocol, TextIO
 
 import msgspec
 from cyclopts import Parameter
-from msgspec import Raw, Struct
 
+from roomtone.commands.incoming import Import
 from roomtone.commands.target import Target, Where, WhereFlags, opened
 from roomtone.commands.terminal import moment_ms, now_ms, plural, progress, say, warn
 from roomtone.errors import Invalid
-from roomtone.ingest import parse_sessions
 from roomtone.model import (
     COLUMNS,
     STREAM_KINDS,
+    Id,
     MediaSession,
     column_of,
     epoch_ms,
@@ -28,11 +28,7 @@ from roomtone.model import (
     streams_of,
 )
 
-BATCH_ITEMS_MAX: Final = 100
-FILE_BYTES_MAX: Final = 1024**3
-"""A JSON document is read whole; larger data go into JSONL, which is read line by line."""
-LINE_BYTES_MAX: Final = 64 * 1024**2
-BAD_SHOWN_MAX: Final = 1_000
+PORT_MAX: Final = 65_535
 
 Format = Literal["json", "jsonl", "csv"]
 DropFlag = Annotated[
@@ -47,68 +43,54 @@ FORMULA_START: Final = re.compile(r"(?:^|(?<=;))(?=\s*[=+\-@\uff1d\uff0b\uff0d\u
 CONTROLS_AS_SPACES: Final = dict.fromkeys((*range(0x20), *range(0x7F, 0xA0)), " ")
 
 
-class Item(NamedTuple):
-    """One session of a file, still JSON: where it stands, and how many bytes to show as read."""
-
-    place: str
-    path: str
-    json: bytes
-    size: int
-
-
-class _Body(Struct):
-    items: list[Raw]
-
-
-class _Count:
-    """What an import has done."""
-
-    def __init__(self) -> None:
-        self.good = 0
-        self.bad = 0
-        self.unread = 0
-
-    def refuse(self, place: str, why: str) -> None:
-        """Name a bad item on standard error."""
-        self.bad += 1
-        if self.bad <= BAD_SHOWN_MAX:
-            warn(f"{place}: {why}")
-
-    def give_up(self, file: Path, why: str) -> None:
-        """Name a file that cannot be read, or not to its end."""
-        self.unread += 1
-        warn(f"{file}: {why}")
-
-
 def import_files(
-    *files: Annotated[Path, Parameter(help="JSON or JSONL files.")],
+    *files: Annotated[Path, Parameter(help="Files of any known form.")],
     where: WhereFlags = Where(),  # noqa: B008 frozen
+    meeting: Annotated[str, Parameter(show_default=False)] = "",
+    port: Annotated[tuple[int, ...], Parameter(negative_iterable=(), show_default=False)] = (),
     drop_raw_addresses: DropFlag = False,
 ) -> int:
-    """Take in files of media sessions: bodies {"items": [...]} or JSONL of sessions or bodies.
+    """Take in files: media sessions, recorded getStats reports, dumps of browsers, captures.
 
-    A bad item is named with its file and JSON path, a file that cannot be read by its name; all
-    the others land. Exit code 1 if there was any.
+    A file is recognised by its content. Media sessions are the API's own bodies {"items": [...]}
+    or JSONL of sessions or bodies; of other files the figures are measured as for a browser's
+    reports. The same file again changes nothing. A bad item is named with its file and JSON path,
+    a file that cannot be read by its name, and what is no telemetry by how much there was of it;
+    all the others land. Exit code 1 if there was anything bad.
 
     Parameters
     ----------
+    meeting
+        For files that name no meeting: put them all into this one, such as both sides of a call.
+    port
+        In captures, a UDP port of RTP, in addition to what is found; may be given several times.
     drop_raw_addresses
         With --data: forget localIP and publicIP, as a server with this setting does.
     """
     if not files:
         raise Invalid("name the files to import")
-    total = sum(_size(file) for file in files)
-    count = _Count()
-    with opened(where) as target, progress("import", total=total) as advance:
-        for file in files:
-            items = _items(file, count)
-            while batch := list(islice(items, BATCH_ITEMS_MAX)):
-                _put(target, batch, count, drop_raw_addresses=drop_raw_addresses)
-                advance(sum(item.size for item in batch))
+    _check(meeting, port)
+    sizes = [_size(file) for file in files]
+    with opened(where) as target, progress("import", total=sum(sizes)) as advance:
+        work = Import(target, drop_raw_addresses=drop_raw_addresses, ports=port, meeting=meeting)
+        for file, size in zip(files, sizes, strict=True):
+            work.file(file, _meter(advance, size))
+    count = work.count
     items_in_all = plural(count.good + count.bad, "item")
     read = f"{len(files) - count.unread:,} of " if count.unread else ""
     say(f"imported {count.good:,} of {items_in_all} from {read}{plural(len(files), 'file')}")
     return 1 if count.bad or count.unread else 0
+
+
+def _check(meeting: str, ports: Sequence[int]) -> None:
+    if meeting:
+        try:
+            msgspec.convert(meeting, Id)
+        except msgspec.ValidationError:
+            raise Invalid("--meeting is no meeting's id") from None
+    for port in ports:
+        if not 0 < port <= PORT_MAX:
+            raise Invalid(f"--port is {port}, but must be 1..{PORT_MAX}")
 
 
 def _size(file: Path) -> int:
@@ -119,81 +101,17 @@ def _size(file: Path) -> int:
         return 0
 
 
-def _is_lines(file: Path) -> bool:
-    return file.suffix in {".jsonl", ".ndjson"}
+def _meter(advance: Callable[[float], None], size: int) -> Callable[[float], None]:
+    """Progress of one file: never more than its size, whatever it unpacks to."""
+    left = float(size)
 
+    def step(by: float) -> None:
+        nonlocal left
+        by = min(by, left)
+        left -= by
+        advance(by)
 
-def _items(file: Path, count: _Count) -> Iterator[Item]:
-    """The sessions of a file, of none if it cannot be read."""
-    try:
-        yield from _read(file, count)
-    except OSError as error:
-        count.give_up(file, error.strerror or str(error))
-
-
-def _read(file: Path, count: _Count) -> Iterator[Item]:
-    """The sessions of a file. What is no JSON is refused, file by file or line by line."""
-    if not _is_lines(file):
-        if file.stat().st_size > FILE_BYTES_MAX:
-            count.give_up(file, f"larger than {FILE_BYTES_MAX} bytes; use JSONL")
-            return
-        text = file.read_bytes()
-        if _is_one_document(text):
-            yield from _document(text, str(file), count)
-            return
-    with file.open("rb") as lines:
-        number = 0
-        while line := lines.readline(LINE_BYTES_MAX):
-            number += 1
-            if line.strip():
-                yield from _document(line, f"{file}:{number}", count)
-
-
-def _is_one_document(text: bytes) -> bool:
-    """Whether a file is one JSON document; else it is taken for lines if its first line is one."""
-    first, _, rest = text.lstrip().partition(b"\n")
-    if not rest.strip():
-        return True
-    try:
-        msgspec.json.decode(first)
-    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
-        return True
-    return False
-
-
-def _document(text: bytes, place: str, count: _Count) -> Iterator[Item]:
-    """The sessions of one JSON document: a body, or a session alone."""
-    try:
-        keys = msgspec.json.decode(text, type=dict[str, Raw])
-        raws = msgspec.json.decode(keys["items"], type=list[Raw]) if "items" in keys else None
-    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
-        count.refuse(place, str(error))
-        return
-    if raws is None:
-        yield Item(place, "$", text, len(text))
-        return
-    for index, raw in enumerate(raws):
-        item = bytes(raw)
-        yield Item(place, f"$.items[{index}]", item, len(item))
-
-
-def _put(target: Target, batch: list[Item], count: _Count, *, drop_raw_addresses: bool) -> None:
-    """Check items by the server's own rules and store the good ones."""
-    good: list[Item] = []
-    sessions: list[MediaSession] = []
-    for item in batch:
-        try:
-            body = b'{"items":[' + item.json + b"]}"
-            parsed = parse_sessions(body, now_ms(), drop_raw_addresses=drop_raw_addresses).sessions
-        except Invalid as error:
-            count.refuse(item.place, error.message.replace("$.items[0]", item.path))
-            continue
-        sessions += parsed
-        good += [item] * len(parsed)
-    refused = target.put(sessions)
-    for index, why in refused:
-        count.refuse(good[index].place, why.replace("$.items[0]", good[index].path))
-    count.good += len(sessions) - len(refused)
+    return step
 
 
 def export(

@@ -12,7 +12,7 @@ JSON is one document, or one on each line. All of it may be packed with gzip.
 
 import gzip
 import zlib
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import IO, Final, Literal, NamedTuple
@@ -62,6 +62,8 @@ def recognise(path: Path, *, document_bytes_max: int = DOCUMENT_BYTES_MAX) -> Fo
         second = file.readline(LINE_BYTES_MAX)
         if second.strip() and (form := form_of_json(reports.decoded(first))):
             return Found(form)
+        if path.stat().st_size > document_bytes_max:
+            raise Invalid(f"larger than {document_bytes_max} bytes; use JSONL")
         text = first + second + file.read(max(document_bytes_max + 1 - len(first + second), 0))
     if len(text) > document_bytes_max:
         raise Invalid(f"larger than {document_bytes_max} bytes; use JSONL")
@@ -118,6 +120,7 @@ def read(
     path: Path,
     found: Found,
     *,
+    ports: Sequence[int] = (),
     interval_s: float = INTERVAL_S_DEFAULT,
     progress: Progress = lambda by: None,
 ) -> Taken:
@@ -126,6 +129,8 @@ def read(
     if found.form == "internals" and found.text is None:
         raise Invalid("webrtc-internals dumps one a line are not known: one a file")
     if found.text is not None:
+        if len(found.text) > DOCUMENT_BYTES_MAX:
+            raise Invalid(f"larger than {DOCUMENT_BYTES_MAX} bytes")
         progress(len(found.text))
         if found.form == "internals":
             return internals.read(found.text, interval_s=interval_s)
