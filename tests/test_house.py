@@ -17,7 +17,7 @@ LAYERS = (
     ("measure",),
     ("sources",),
     ("store", "metrics"),
-    ("auth", "cache", "limits", "writer"),
+    ("auth", "cache", "decoding", "detail", "limits", "writer"),
     ("ingest", "ingest_agent"),
     ("services",),
     ("api",),

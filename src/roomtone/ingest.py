@@ -5,19 +5,21 @@ import json as stdlib_json
 import re
 import uuid
 from collections.abc import Callable
+from contextlib import suppress
+from dataclasses import dataclass
 from functools import lru_cache
-from typing import Annotated, Any, Final, NamedTuple, TypeVar
+from typing import Annotated, Final, NamedTuple
 
 import msgspec
 from msgspec import UNSET, Meta, Struct, UnsetType, field
 
-from roomtone import measure
+from roomtone import detail, measure
 from roomtone.auth import BoundParticipant
+from roomtone.decoding import NAME_SHOWN_MAX, decode, in_words
 from roomtone.errors import Conflict, Invalid
 from roomtone.model import (
     HEADER_FIELDS,
     NAME_PATTERN,
-    PATTERN_RULES,
     STREAM_KINDS,
     Id,
     Key,
@@ -33,15 +35,9 @@ from roomtone.model import (
 )
 from roomtone.store import Store
 
-T = TypeVar("T")
 TIME_MS_MIN: Final = epoch_ms("2000-01-01T00:00:00Z")
 AHEAD_MS_MAX: Final = 24 * 3600 * 1000
 REPORTS_MAX: Final = 1_000
-OBJECTS_MAX: Final = 50_000
-"""So many objects in one body are decoded in 0.1 s, in which nobody else is heard."""
-NAME_SHOWN_MAX: Final = 64
-MESSAGE_LENGTH_MAX: Final = 400
-NUL_ESCAPED: Final = b"\\u0000"
 MASK_BITS: Final = {4: 28, 6: 96}
 # Not week dates (2020-W15-5) and not 24:00, which newer Pythons read as well.
 _CANONICAL: Final = re.compile(
@@ -54,6 +50,7 @@ class WebrtcReports(Struct, kw_only=True):
     """The body of POST /v1/webrtc/reports: raw getStats() reports of one participant.
 
     `session` holds header fields of a MediaSession; its streams are measured here from `reports`.
+    `sentAt` is the client's time of sending, in ms since 1970: it shows whether its clock is off.
     """
 
     meetingId: Id
@@ -62,6 +59,7 @@ class WebrtcReports(Struct, kw_only=True):
     reports: Annotated[list[measure.Report], Meta(max_length=REPORTS_MAX)] = field(
         default_factory=list
     )
+    sentAt: Annotated[float, Meta(ge=0, le=measure.TIMESTAMP_MS_MAX)] | UnsetType = UNSET
 
 
 class NewCollectorParticipant(Struct, kw_only=True, forbid_unknown_fields=True):
@@ -78,58 +76,6 @@ class NewCollectorToken(Struct, kw_only=True, forbid_unknown_fields=True):
     meetingId: Id
     participant: NewCollectorParticipant = field(default_factory=NewCollectorParticipant)
     expiresIn: Annotated[int, Meta(ge=1, le=366 * 86_400)] | UnsetType = UNSET
-
-
-_decoders: dict[Any, msgspec.json.Decoder[Any]] = {}
-
-
-def decode(body: bytes, shape: type[T]) -> T:
-    """JSON bytes as `shape`; Invalid with the JSON path and the rule otherwise."""
-    # Counted before anything is made of it: 8 MiB of `{}` would become a gigabyte.
-    if len(body) > 2 * OBJECTS_MAX and body.count(b"{") > OBJECTS_MAX:
-        raise Invalid(f"Expected at most {OBJECTS_MAX} objects in a body - at `$`")
-    decoder = _decoders.get(shape)
-    if decoder is None:
-        decoder = _decoders[shape] = msgspec.json.Decoder(shape)
-    try:
-        result: T = decoder.decode(body)
-    except (msgspec.ValidationError, msgspec.DecodeError) as error:
-        raise Invalid(_in_words(error)) from None
-    except UnicodeDecodeError:
-        raise Invalid("JSON is malformed: it is not UTF-8") from None
-    except RecursionError:
-        raise Invalid("JSON is nested too deeply") from None
-    if NUL_ESCAPED in body:  # the only way in which JSON can write it
-        _refuse_nul(result, "$")
-    return result
-
-
-def _in_words(error: msgspec.MsgspecError) -> str:
-    """What msgspec says, a pattern in words, and what it quotes of the body cut short."""
-    text = str(error)
-    for pattern, rule in PATTERN_RULES.items():
-        text = text.replace(f"matching regex {pattern!r}", rule)
-    half = MESSAGE_LENGTH_MAX // 2
-    return text if len(text) <= MESSAGE_LENGTH_MAX else f"{text[:half]}...{text[-half:]}"
-
-
-def _refuse_nul(value: object, path: str) -> None:
-    """Invalid with the path of a text that holds NUL: to much that reads text it is the end."""
-    if isinstance(value, str):
-        if "\0" in value:
-            raise Invalid(f"Expected `str` without NUL - at `{path}`")
-    elif isinstance(value, Struct):
-        # Most of the 50 fields of an entry of a report are empty; 50,000 entries take 0.1 s so.
-        for at, part in enumerate(msgspec.structs.astuple(value)):
-            if part and not isinstance(part, int | float):
-                _refuse_nul(part, f"{path}.{value.__struct_encode_fields__[at]}")
-    elif isinstance(value, dict):
-        for key, part in value.items():
-            _refuse_nul(key, path)
-            _refuse_nul(part, f"{path}.{key[:NAME_SHOWN_MAX]}")
-    elif isinstance(value, list) and value and isinstance(value[0], Struct):
-        for index, part in enumerate(value):
-            _refuse_nul(part, f"{path}[{index}]")
 
 
 class Parsed(NamedTuple):
@@ -289,10 +235,19 @@ def parse_news(body: bytes, now_ms: int) -> MeetingNews:
     return news
 
 
+class Reported(NamedTuple):
+    """A session without streams, what was seen of its connections on its client's clock, and by how
+    many ms that is behind (None: not told)."""
+
+    session: MediaSession
+    seen: list[measure.Seen]
+    offset_ms: float | None
+
+
 def parse_reports(
     body: bytes, now_ms: int, *, bound: BoundParticipant | None, public_ip: str
-) -> tuple[MediaSession, list[measure.Seen]]:
-    """A body of raw reports as a session without streams, and what they say of connections.
+) -> Reported:
+    """A body of raw reports, checked; times of the header corrected if the clock is off.
 
     `bound` is the participant of a collector's token: it wins over what the body says of itself.
     """
@@ -301,7 +256,8 @@ def parse_reports(
         if name not in HEADER_FIELDS:
             shown = name[:NAME_SHOWN_MAX]
             raise Invalid(f"Object contains unknown field `{shown}` - at `$.session`")
-    header = dict(posted.session)
+    offset_ms = None if posted.sentAt is UNSET else now_ms - posted.sentAt
+    header = _corrected(posted.session, offset_ms)
     header["meetingInstanceId"] = posted.meetingId
     header["participantSessionId"] = posted.participantSessionId
     if bound is not None:
@@ -313,20 +269,39 @@ def parse_reports(
         normalise(session, now_ms)
     except _At as error:
         raise Invalid(f"{error.rule} - at `$.session{error.path}`") from None
+    by_ms = _correction_ms(offset_ms)
     for index, report in enumerate(posted.reports):
-        if not TIME_MS_MIN <= report.timestamp <= now_ms + AHEAD_MS_MAX:
+        if not TIME_MS_MIN <= report.timestamp + by_ms <= now_ms + AHEAD_MS_MAX:
             raise Invalid(
                 f"Expected a time from 2000 on and at most a day ahead - "
                 f"at `$.reports[{index}].timestamp`"
             )
-    return session, list(map(measure.seen, posted.reports))
+    return Reported(session, list(map(measure.seen, posted.reports)), offset_ms)
+
+
+def _correction_ms(offset_ms: float | None) -> int:
+    """What to add to times of a clock that is off by so much that it matters, in whole seconds."""
+    if offset_ms is None or abs(offset_ms) < measure.CLOCK_OFF_MS:
+        return 0
+    return 1000 * round(offset_ms / 1000)
+
+
+def _corrected(header: dict[str, str], offset_ms: float | None) -> dict[str, str]:
+    """The header with its times on the server's clock; what is no time stays, to be refused."""
+    by_ms = _correction_ms(offset_ms)
+    corrected = dict(header)
+    for name in ("joinTime", "leaveTime"):
+        if by_ms and (text := header.get(name)):
+            with suppress(ValueError, OverflowError):
+                corrected[name] = iso_ms(epoch_ms(text) + by_ms)
+    return corrected
 
 
 def _session_of(header: dict[str, str]) -> MediaSession:
     try:
         return msgspec.convert(header, MediaSession)
     except msgspec.ValidationError as error:
-        raise Invalid(_in_words(error).replace("`$.", "`$.session.")) from None
+        raise Invalid(in_words(error).replace("`$.", "`$.session.")) from None
 
 
 def put_sessions(org: str, sessions: list[MediaSession], now_ms: int) -> Callable[[Store], None]:
@@ -350,20 +325,96 @@ def put_seen(
     *,
     interval_s: float,
     drop_raw_addresses: bool,
+    offset_ms: float | None = None,
+    observer: detail.Observer = "client",
 ) -> Callable[[Store], measure.Measured]:
-    """The write of what was seen of a participant: measured against what was seen before."""
+    """The write of what was seen of a participant: measured against what was seen before.
 
-    def job(store: Store) -> measure.Measured:
-        state = store.measure_state(org, session.participantSessionId)
-        state, measured = measure.advance(state, seen, interval_s=interval_s)
-        for name, value in measured.header.items():
-            if not getattr(session, name):
-                setattr(session, name, value)
-        for kind, streams in measured.streams.items():
-            setattr(session, kind, streams)
-        _mask(session, drop_raw_addresses=drop_raw_addresses)
-        store.put_session(org, session, now_ms)
-        store.put_measure_state(org, session.participantSessionId, state)
+    What it received of others' streams is news for their sessions, which are measured anew.
+    `offset_ms`: by how much its clock is behind, as this post shows.
+    """
+    return _SeenWrite(
+        org=org,
+        session=session,
+        seen=seen,
+        now_ms=now_ms,
+        interval_s=interval_s,
+        drop_raw_addresses=drop_raw_addresses,
+        offset_ms=offset_ms,
+        observer=observer,
+    )
+
+
+@dataclass(frozen=True, kw_only=True)
+class _SeenWrite:
+    org: str
+    session: MediaSession
+    seen: list[measure.Seen]
+    now_ms: int
+    interval_s: float
+    drop_raw_addresses: bool
+    offset_ms: float | None
+    observer: detail.Observer
+
+    def __call__(self, store: Store) -> measure.Measured:
+        key = f"meeting:{self.session.meetingInstanceId}"
+        ends = measure.meeting.unpack(store.source_state(self.org, key))
+        measured = self._measure(store, ends)
+        name = self.session.participantSessionId
+        for other, span in list(ends.note(name, measured)):
+            self._measure_again(store, ends, other, span)
+        store.put_source_state(self.org, key, measure.meeting.pack(ends), self.now_ms)
         return measured
 
-    return job
+    def _measure(self, store: Store, ends: measure.meeting.Ends) -> measure.Measured:
+        name = self.session.participantSessionId
+        clock = ends.of(name).clock
+        if self.offset_ms is not None:
+            clock.hear(self.offset_ms)
+        state, measured = measure.advance(
+            store.measure_state(self.org, name),
+            measure.meeting.moved(self.seen, clock.corrected_ms),
+            interval_s=self.interval_s,
+            far=ends.far(name),
+        )
+        for field_name, value in measured.header.items():
+            if not getattr(self.session, field_name):
+                setattr(self.session, field_name, value)
+        _mask(self.session, drop_raw_addresses=self.drop_raw_addresses)
+        self._keep(store, self.session, state, measured, clock)
+        return measured
+
+    def _measure_again(
+        self, store: Store, ends: measure.meeting.Ends, other: str, span: tuple[float, float]
+    ) -> None:
+        """Measure another session, of whose streams something was heard."""
+        before = store.measure_state(self.org, other)
+        if not before:  # it is over
+            return
+        state, measured = measure.advance(
+            before, [], interval_s=self.interval_s, far=ends.far(other), again=span
+        )
+        if measured.streams:
+            meeting_id = self.session.meetingInstanceId
+            piece = MediaSession(meetingInstanceId=meeting_id, participantSessionId=other)
+            self._keep(store, piece, state, measured, ends.ends[other].clock)
+
+    def _keep(
+        self,
+        store: Store,
+        piece: MediaSession,
+        state: bytes,
+        measured: measure.Measured,
+        clock: measure.meeting.Clock,
+    ) -> None:
+        for kind, streams in measured.streams.items():
+            setattr(piece, kind, streams)
+        name = piece.participantSessionId
+        store.put_session(self.org, piece, self.now_ms)
+        store.put_measure_state(self.org, name, state)
+        told = store.kept_detail(self.org, name)
+        known = detail.unpack(told) if told else detail.Detail()
+        known.add(measured, self.observer)
+        if clock.offsets:
+            known.offset_ms, known.corrected_ms = clock.offset_ms(), clock.corrected_ms
+        store.put_detail(self.org, name, detail.pack(known))

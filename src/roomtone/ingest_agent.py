@@ -8,8 +8,9 @@ import msgspec
 from msgspec import UNSET, Meta, Struct, field
 
 from roomtone.auth import BoundParticipant
+from roomtone.decoding import NAME_SHOWN_MAX, decode
 from roomtone.errors import Invalid, NotFound
-from roomtone.ingest import NAME_SHOWN_MAX, canonical_time, decode
+from roomtone.ingest import canonical_time
 from roomtone.model import (
     RESOURCE_COLUMNS,
     Id,

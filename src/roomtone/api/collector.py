@@ -109,7 +109,7 @@ async def post_reports(request: Request) -> Response:
     settings = services.settings
     if principal.participant is not None:
         keep_posts_max(services, principal, now_ms)
-    session, seen = ingest.parse_reports(
+    session, seen, offset_ms = ingest.parse_reports(
         await body_of(request),
         now_ms,
         bound=principal.participant,
@@ -127,6 +127,7 @@ async def post_reports(request: Request) -> Response:
             now_ms,
             interval_s=settings.interval_s,
             drop_raw_addresses=settings.drop_raw_addresses,
+            offset_ms=offset_ms,
         )
     )
     fates = services.metrics.reports

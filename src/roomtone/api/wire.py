@@ -18,8 +18,8 @@ from starlette.types import Receive, Scope, Send
 
 from roomtone.auth import Principal, authenticate
 from roomtone.cache import COMPRESS_BYTES_MIN, RawHeaders, encode
+from roomtone.decoding import decode
 from roomtone.errors import Invalid, TooLarge, TooMany, UnsupportedMedia
-from roomtone.ingest import decode
 from roomtone.model import ID_LENGTH_MAX, Id
 from roomtone.services import Services
 

@@ -4,20 +4,24 @@ Pure functions; time is an argument. `report` is a browser's wire, `getstats` no
 `snapshot`, as roomtone/sources does with what others send; `counters` takes differences,
 `intervals` folds them into columns, `runs` makes entries of these, `state` is what is kept until
 the next post, `series` puts it together. `far` gives a sender's streams what their receivers
-counted, `origins` keeps where figures are from.
+counted, `meeting` who they are, `origins` keeps where figures are from.
 """
 
+from roomtone.measure import meeting
 from roomtone.measure.far import Carried, Far, merged
 from roomtone.measure.getstats import seen, snapshot
 from roomtone.measure.intervals import Origin
+from roomtone.measure.meeting import CLOCK_OFF_MS
 from roomtone.measure.origins import Origins
-from roomtone.measure.report import Entry, Report
+from roomtone.measure.report import TIMESTAMP_MS_MAX, Entry, Report
 from roomtone.measure.series import HORIZON_S_DEFAULT, advance
 from roomtone.measure.snapshot import Remote, Row, Seen, Snapshot, Stun
 from roomtone.measure.state import Measured
 
 __all__ = [
+    "CLOCK_OFF_MS",
     "HORIZON_S_DEFAULT",
+    "TIMESTAMP_MS_MAX",
     "Carried",
     "Entry",
     "Far",
@@ -31,6 +35,7 @@ __all__ = [
     "Snapshot",
     "Stun",
     "advance",
+    "meeting",
     "merged",
     "seen",
     "snapshot",

@@ -184,6 +184,9 @@ class Store(Protocol):
         It stays when the session is sealed, and goes with its meeting. The session exists already.
         """
 
+    def kept_detail(self, org: str, session_id: str) -> bytes:
+        """What `put_detail` kept, inside the transaction; b"" when there is nothing."""
+
     def source_state(self, org: str, key: str) -> bytes:
         """What `put_source_state` kept under the key; b"" when there is nothing."""
 

@@ -143,6 +143,10 @@ class MemoryStore:
         sessions = self._org(org).sessions
         sessions[session_id] = structs.replace(sessions[session_id], detail=detail)
 
+    def kept_detail(self, org: str, session_id: str) -> bytes:
+        known = self._org(org).sessions.get(session_id)
+        return b"" if known is None else known.detail
+
     def source_state(self, org: str, key: str) -> bytes:
         return self._org(org).sources.get(key, (0, b""))[1]
 

@@ -86,6 +86,9 @@ class SQLiteStore:
     def put_detail(self, org: str, session_id: str, detail: bytes) -> None:
         self._writer.put_detail(org, session_id, detail)
 
+    def kept_detail(self, org: str, session_id: str) -> bytes:
+        return self._writer.kept_detail(org, session_id)
+
     def source_state(self, org: str, key: str) -> bytes:
         return self._writer.source_state(org, key)
 

@@ -18,6 +18,9 @@ _PUT_STATE: Final = (
     "INSERT INTO measure (session, state) SELECT key, ?3 FROM session WHERE org = ?1 AND id = ?2"
     " ON CONFLICT (session) DO UPDATE SET state = excluded.state"
 )
+_DETAIL: Final = (
+    "SELECT data FROM detail JOIN session s ON s.key = detail.session WHERE s.org = ? AND s.id = ?"
+)
 _PUT_DETAIL: Final = (
     "INSERT INTO detail (session, data) SELECT key, ?3 FROM session WHERE org = ?1 AND id = ?2"
     " ON CONFLICT (session) DO UPDATE SET data = excluded.data"
@@ -49,6 +52,12 @@ class Beside(Writer):
         """Keep what is told of a session that exists."""
         self.db.execute(_PUT_DETAIL, (self.org(org), stored_id(session), detail))
         assert self.db.changes(), "detail of a session that was never put"
+
+    @writing
+    def kept_detail(self, org: str, session: str) -> bytes:
+        """What is told of a session; b"" when there is nothing."""
+        row = self.db.execute(_DETAIL, (self.org(org), stored_id(session))).fetchone()
+        return b"" if row is None else bytes(row[0])
 
     @writing
     def source_state(self, org: str, key: str) -> bytes:
