@@ -87,6 +87,9 @@ class Metrics:
             ["line"],
             registry=registry,
         )
+        self.janus_events = Counter(
+            "roomtone_janus_events", "Janus' events by fate.", ["fate"], registry=registry
+        )
         self.refused = Counter(
             "roomtone_refused", "Writes refused, by HTTP status.", ["status"], registry=registry
         )

@@ -1,6 +1,17 @@
 """The REST API: every endpoint, declared once, for the router and for the OpenAPI document."""
 
-from roomtone.api import admin, agent, backup, collector, meetings, openapi, people, qualities
+from roomtone.api import (
+    admin,
+    agent,
+    backup,
+    collector,
+    janus,
+    meetings,
+    openapi,
+    people,
+    qualities,
+    sip,
+)
 from roomtone.api.endpoint import Endpoint
 
 # Pages of other origins may post here (CORS), by a list of origins; /collector.js is for everybody.
@@ -15,6 +26,8 @@ def endpoints() -> list[Endpoint]:
         *people.endpoints(),
         *collector.endpoints(),
         *agent.endpoints(),
+        *janus.endpoints(),
+        *sip.endpoints(),
         *admin.endpoints(),
         *backup.endpoints(),
     ]
