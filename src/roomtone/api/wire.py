@@ -95,8 +95,12 @@ def header_of(request: Request, name: bytes) -> bytes | None:
 
 def principal_of(request: Request, *any_scope: str) -> Principal:
     """Who asks; Unauthorized without a valid token, Forbidden without one of the scopes."""
+    return principal_by(request, header_of(request, b"authorization"), *any_scope)
+
+
+def principal_by(request: Request, header: bytes | None, *any_scope: str) -> Principal:
+    """The same by another header than Authorization's, such as one made of the query's token."""
     services = services_of(request)
-    header = header_of(request, b"authorization")
     principal = services.this_turn.get(
         header, lambda: authenticate(services.store, header, services.now_ms())
     )
