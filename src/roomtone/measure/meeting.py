@@ -16,8 +16,11 @@ from roomtone.measure.state import Measured
 ENDS_MAX: Final = 16
 """In larger meetings nobody sends to all others: there is an SFU between, and nothing to match."""
 OFFSETS_MAX: Final = 8
-CLOCK_OFF_MS: Final = 2_000
-"""A clock that is off by less is only noted; one that is off by more is corrected, in whole s."""
+SLOW_MAX: Final = 2
+"""So many slow posts one after another are chance."""
+CLOCK_OFF_MS: Final = 5_000
+"""A clock that is off by less is only noted: a post may take some seconds. One that is off by more
+is corrected, in whole seconds."""
 SSRCS_MAX: Final = 256
 STATE_BYTES_MAX: Final = 16 * 2**20
 ZSTD_LEVEL: Final = 1
@@ -34,10 +37,18 @@ class Clock(Struct, array_like=True):
     corrected_ms: int = 0
 
     def hear(self, offset_ms: float) -> None:
-        """One more post. When a clock was set, posts before it do not count any more."""
-        if self.offsets and abs(offset_ms - self.offset_ms()) >= CLOCK_OFF_MS:
-            self.offsets = []
+        """One more post. Posts before the clock was set do not count any more.
+
+        It was set forward when the difference is smaller than a way can make it, and back when it
+        stays larger: one slow post says nothing.
+        """
+        low = self.offset_ms() if self.offsets else offset_ms
         self.offsets = [*self.offsets, offset_ms][-OFFSETS_MAX:]
+        last = self.offsets[-SLOW_MAX - 1 :]
+        if offset_ms < low - CLOCK_OFF_MS:
+            self.offsets = [offset_ms]
+        elif len(last) > SLOW_MAX and min(last) > low + CLOCK_OFF_MS:
+            self.offsets = last
         if abs(self.offset_ms() - self.corrected_ms) >= CLOCK_OFF_MS:
             self.corrected_ms = 1000 * round(self.offset_ms() / 1000)
 

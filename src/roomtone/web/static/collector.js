@@ -297,6 +297,7 @@ export function collect(options) {
   /** A body of at most `limit` bytes, from the oldest report on, or from the newest back. */
   function pack(/** @type {number} */ limit, newest = false, without = new Set()) {
     const head = JSON.stringify({ meetingId: o.meetingId, participantSessionId: sessionId,
+      sentAt: performance.timeOrigin + performance.now(), // on the clock of getStats()
       session: header() }).slice(0, -1) + ',"reports":[';
     let size = sizeOf(head) + 2;
     const chosen = [];
