@@ -82,7 +82,7 @@ class Poster:
         self.sent = self.refused = 0
         self._failures = 0
         self._changed = threading.Condition()
-        self._closing = self._hurried = False
+        self._closing = self._hurried = self._drained = False
         self._thread = threading.Thread(target=self._run, name="roomtone-poster", daemon=True)
         self._thread.start()
 
@@ -126,12 +126,13 @@ class Poster:
     def close(self, timeout_s: float = CLOSE_S) -> bool:
         """Flush, then stop; what could not be sent stays in the folder. Whether all was sent."""
         if self._closing:
-            return self._thread.is_alive()
+            return self._drained
         done = self.flush(timeout_s)
         with self._changed:
             self._closing = True
             self._changed.notify_all()
         self._thread.join(ANSWER_S_MAX)
+        self._drained = done
         self._http.close()
         self.spool.close()
         return done
