@@ -1,0 +1,183 @@
+"""The API's figures beside the log's, per stream and interval: the rows of docs/truth.md."""
+
+import itertools
+from collections.abc import Iterator
+from dataclasses import asdict, dataclass
+from typing import Any, Final
+
+from roomtone.model import Column, epoch_ms
+from tests.truth.calls import KINDS, Outcome
+from tests.truth.rig import SIDES, Side, Way
+from tests.truth.wire import Span
+
+LIMITS: Final[dict[str, float]] = {
+    "packetLoss": 0.5,
+    "latency": 10,
+    "jitter": 1.5,
+    "mediaBitRate": 0.05,
+    "resolutionHeight": 0,
+    "frameRate": 1,
+}
+"""Points, ms, ms, part of the wire's, px, 1/s."""
+HEIGHTS: Final = {"video": 360, "share": 720}
+WAYS: Final[dict[Side, int]] = {"a": 0, "b": 1}
+FULL_SLACK_S: Final = 0.001
+
+
+@dataclass(frozen=True)
+class Row:
+    """One figure: what was injected, what the wire shows, what the API says."""
+
+    run: str
+    stream: str
+    interval: int
+    column: str
+    injected: float | None
+    wire: float
+    reported: float | None
+    limit: float
+    note: str = ""
+
+    @property
+    def holds(self) -> bool:
+        return self.reported is not None and abs(self.reported - self.wire) <= self.limit
+
+    def as_json(self) -> dict[str, Any]:
+        return {**asdict(self), "holds": self.holds}
+
+
+@dataclass(frozen=True)
+class Told:
+    """One kind of stream of one participant: what the API tells of each of its intervals."""
+
+    run: str
+    outcome: Outcome
+    side: Side
+    kind: str
+
+    @property
+    def media(self) -> str:
+        return self.kind.removesuffix("In").removesuffix("Out")
+
+    @property
+    def outgoing(self) -> bool:
+        return self.kind.endswith("Out")
+
+    @property
+    def name(self) -> str:
+        other = "b" if self.side == "a" else "a"
+        way = f"{self.side} to {other}" if self.outgoing else f"{other} to {self.side}"
+        return f"{self.media} {way}, {'sent' if self.outgoing else 'received'}"
+
+    @property
+    def way(self) -> int:
+        """The direction on the relay that the stream's packets take."""
+        return WAYS[self.side] if self.outgoing else 1 - WAYS[self.side]
+
+    def intervals(self) -> Iterator[tuple[int, Span, dict[str, Any], int]]:
+        """(number, span, entry, place in the entry) of every full interval."""
+        number = 0
+        for entry in self.outcome.streams(self.side, self.kind):
+            start_s, end_s = (epoch_ms(entry[name]) / 1000 for name in ("startTime", "endTime"))
+            size_s = entry["samplingInterval"]
+            for place in range(int((end_s - start_s + FULL_SLACK_S) // size_s)):
+                low_s = start_s + place * size_s
+                yield number, (low_s, low_s + size_s), entry, place
+                number += 1
+
+    def ssrc(self, span: Span) -> int:
+        """The stream's SSRC in a span, from the reports that the page posted."""
+        wanted = "outbound-rtp" if self.outgoing else "inbound-rtp"
+        found = {
+            entry["ssrc"]
+            for report in self.outcome.reports[self.side]
+            if span[0] <= report["timestamp"] / 1000 < span[1]
+            for entry in report["stats"]
+            if entry["type"] == wanted and KINDS.get(entry.get("mid")) == self.media
+        }
+        (ssrc,) = found
+        assert isinstance(ssrc, int)
+        return ssrc
+
+    def jitter_moments(self, ssrc: int, span: Span) -> list[tuple[Span, float]]:
+        """When the browser read its jitter, and the part of the span that each reading stands for.
+
+        What is received is read at every report; of what is sent, the far end read it when it sent
+        the last RTCP report that had come by then.
+        """
+        readings: dict[float, None] = {}
+        wanted = "remote-inbound-rtp" if self.outgoing else "inbound-rtp"
+        for report in self.outcome.reports[self.side]:
+            for entry in report["stats"]:
+                if entry["type"] == wanted and entry["ssrc"] == ssrc:
+                    readings[entry["timestamp"] / 1000] = None
+        moments = []
+        for before, at_s in itertools.pairwise(sorted(readings)):
+            low, high = max(before, span[0]), min(at_s, span[1])
+            if low < high:
+                left_s = self.outcome.wire.report_left_s(1 - self.way, at_s)
+                moments.append(((low, high), left_s if self.outgoing else at_s))
+        return moments
+
+    def roads(self, span: Span) -> tuple[Way, Way] | None:
+        """What the road did, a to b and back, all through a span; None: it changed."""
+        before = [change for change in self.outcome.changes if change[0] <= span[0]]
+        if len(before) < len([change for change in self.outcome.changes if change[0] < span[1]]):
+            return None
+        return before[-1][1:]
+
+    def rows(self, column: Column) -> Iterator[Row]:
+        """A row for each full interval."""
+        for number, span, entry, place in self.intervals():
+            values = entry[column]
+            reported = values[place] if place < len(values) else None
+            ssrc = self.ssrc(span)
+            wire = self.on_the_wire(column, ssrc, span)
+            limit = self.limit(column, wire)
+            injected = self.injected(column, span)
+            yield Row(self.run, self.name, number, column, injected, wire, reported, limit)
+
+    def limit(self, column: Column, wire: float) -> float:
+        """How far the API may be off.
+
+        The far end reads the jitter of sent video when it writes a report, which is known to about
+        a picture; a jitter that falls, falls by a 16th with each (RFC 3550, 6.4.1).
+        """
+        if column == "mediaBitRate":
+            return LIMITS[column] * wire
+        if column == "jitter" and self.outgoing:
+            return max(LIMITS[column], wire / 16)
+        return LIMITS[column]
+
+    def on_the_wire(self, column: Column, ssrc: int, span: Span) -> float:
+        wire = self.outcome.wire
+        match column:
+            case "packetLoss":
+                return wire.loss(ssrc, span)[0]
+            case "latency":
+                return wire.round_trip_ms(span)
+            case "jitter":
+                return wire.jitter_ms(ssrc, self.media, self.jitter_moments(ssrc, span))
+            case "mediaBitRate":
+                rate = wire.sent_bit_rate if self.outgoing else wire.received_bit_rate
+                return rate(ssrc, span)
+            case "resolutionHeight":
+                return HEIGHTS[self.media]
+            case "frameRate":
+                return wire.frames_per_s(ssrc, span)
+
+    def injected(self, column: Column, span: Span) -> float | None:
+        """What was asked of the road; None: it changed, or has no say in this."""
+        roads = self.roads(span)
+        if roads is None:
+            return None
+        if column == "packetLoss":
+            return roads[self.way].loss
+        return sum(way.delay_ms for way in roads) if column == "latency" else None
+
+
+def told(run: str, outcome: Outcome, kind: str) -> Iterator[Told]:
+    """A kind of stream of both participants."""
+    for side in SIDES:
+        if outcome.streams(side, kind):
+            yield Told(run, outcome, side, kind)
