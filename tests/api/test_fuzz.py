@@ -32,6 +32,8 @@ CHECKS = [
     response_headers_conformance,
     response_schema_conformance,
 ]
+schemathesis.serializer.alias("application/vq-rtcpxr", "text/plain")
+
 DOCUMENTED = [one for one in endpoints() if one.documented]
 OPERATIONS = [(one.method, one.path.replace(":path}", "}")) for one in DOCUMENTED]
 CAN_BE_WRONG = [

@@ -13,6 +13,7 @@ from roomtone.model import COLUMNS, RESOURCE_COLUMNS
 from roomtone.web import pages
 from tests.api.test_tokens import refreshable, report
 from tests.conftest import Api, session, stream
+from tests.sources import vqs
 
 Operation = tuple[str, str]
 MISTAKEN = "/v1/https:"
@@ -132,6 +133,12 @@ ANSWERS: dict[Operation, tuple[Callable[[Api], Any], int]] = {
     ),
     ("POST", "/v1/webrtc/reports"): (
         lambda api: api.post("/v1/webrtc/reports", report(session_id="S8")),
+        204,
+    ),
+    ("POST", "/v1/sip/vq-rtcpxr"): (
+        lambda api: api.post(
+            "/v1/sip/vq-rtcpxr", vqs.body(), headers={"Content-Type": "application/vq-rtcpxr"}
+        ),
         204,
     ),
     ("POST", "/call/session"): (lambda api: api.client.post("/call/session"), 201),
