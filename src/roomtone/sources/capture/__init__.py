@@ -1,7 +1,7 @@
 """Captures of RTP (PCAP, PCAPNG) as meetings: a session for each endpoint.
 
 `file` reads packets with libpcap, `frames` finds UDP in them, `table` which of it is RTP, `stream`
-counts, `sdp` knows payload types, `sessions` measures. docs/sources/captures.md says what figures mean.
+counts, `sdp` knows payload types, `sessions` measures; docs/sources/captures.md has what it means.
 """
 
 import hashlib
@@ -46,10 +46,10 @@ def read(
 ) -> Taken:
     """The meeting in a capture; no sessions when there is no RTP in it.
 
-    `ports`: RTP is what goes from or to these UDP ports; without, it is found by itself. `progress`
-    is told the bytes read so far, about. The same content gives the same ids. A capture that ends
-    in the middle gives what was there, and `unused` says so. Invalid: it is no capture, its link
-    type is not known here, or libpcap is not installed.
+    RTP is found by itself; `ports`: what goes from or to these UDP ports is believed to be RTP from
+    its first packet on. `progress` is told the bytes read so far, about. The same content gives the
+    same ids. A capture that ends in the middle gives what was there, and `unused` says so. Invalid:
+    it is no capture, its link type is not known here, or libpcap is not installed.
     """
     table = Table(ports)
     streams = streams_in(path, table, progress)

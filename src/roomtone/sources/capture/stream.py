@@ -85,11 +85,11 @@ class Line(Struct):
 
     Least, mean and greatest delta (between arrivals) and jitter (RFC 3550, A.8) in ms leave out
     packets with the marker bit, comfort noise and what follows it, and those with an older time
-    stamp than the newest; a mean is over all packets but the first, left-out ones as if they had
+    stamp than the first; a mean is over all packets but the first, left-out ones as if they had
     been the mean. Jitter is -1, 0, 0 where the clock rate is not known for certain.
     """
 
-    low: int
+    first: int
     high: int
     packets: int = 1
     delta_min: float = -1.0
@@ -102,20 +102,18 @@ class Line(Struct):
     @property
     def lost(self) -> int:
         """Expected less received; negative where copies outnumber what is missing."""
-        return self.high - self.low + 1 - self.packets
+        return self.high - self.first + 1 - self.packets
 
     @property
     def lost_percent(self) -> float:
         """Of those expected."""
-        return 100 * self.lost / (self.high - self.low + 1)
+        return 100 * self.lost / (self.high - self.first + 1)
 
     def number(self, seq: int) -> None:
-        """Take in a sequence number, extended to the side where it is nearer."""
+        """Take in a sequence number; expected are all from the first to the highest (A.3)."""
         step = (seq - self.high) & 0xFFFF
         if step < HALF:
             self.high += step
-        elif (early := self.high + step - SEQUENCES) < self.low:
-            self.low = early
 
     def regular(self, delta: float, jitter: float | None) -> None:
         """Take in what a regular packet shows; `packets` does not count it yet."""
@@ -163,7 +161,7 @@ class Stream(Struct):
     payload_type: int
     first_ns: int
     last_ns: int
-    newest_stamp: int
+    stamp: int
     order: Order
     line: Line
     number: int = 0
@@ -180,7 +178,8 @@ class Stream(Struct):
     confirmed: bool = False
     backwards: int = 0
     guessed_hz: int = 0
-    stamps_ahead: int = 0
+    stamps: int = 0
+    stamps_max: int = 0
     kind: Kind | None = None
     formats: dict[int, Format | None] = field(default_factory=dict)
     ticks: list[Tick] = field(default_factory=list)
@@ -204,10 +203,13 @@ class Stream(Struct):
         self, at_ns: int, seq: int, stamp: int, payload_type: int, *, marker: bool, octets: int
     ) -> None:
         """Count a packet after the first; octets are of payload, -1 when not known."""
-        delta_ns, ahead = at_ns - self.clock_ns, (stamp - self.newest_stamp) & 0xFFFFFFFF
+        ahead = (stamp - self.stamp) & 0xFFFFFFFF
         if ahead >= STAMPS_HALF:
             ahead -= STAMPS
-        self.vary(delta_ns, ahead, payload_type, marker=marker)
+        stamps = self.stamps + ahead
+        if stamps >= 0:  # not from before the first packet
+            self.vary(at_ns - self.clock_ns, ahead, payload_type, marker=marker)
+            self.clock_ns, self.stamp, self.stamps = at_ns, stamp, stamps
         self.line.number(seq)
         self.line.packets += 1
         self.judge(seq, ahead)
@@ -217,20 +219,16 @@ class Stream(Struct):
                 self.octets_known = False
             else:
                 self.octets += octets
-            if ahead > 0:
+            if stamps > self.stamps_max:
+                self.stamps_max = stamps
                 self.frames += 1
-        if ahead >= 0:
-            self.clock_ns, self.newest_stamp = at_ns, stamp
-            self.stamps_ahead += ahead
         if at_ns < self.last_ns:
             self.backwards += 1
         else:
             self.last_ns = at_ns
 
     def vary(self, delta_ns: int, ahead: int, payload_type: int, *, marker: bool) -> None:
-        """Delta and jitter (RFC 3550, A.8) of packets whose time stamp is not behind."""
-        if ahead < 0:
-            return
+        """Delta and jitter (RFC 3550, A.8) against the packet that arrived before."""
         known = self.format(payload_type)
         clock_hz = 0 if known is None or known.event else known.clock_hz
         if payload_type in COMFORT_NOISE:
@@ -282,7 +280,7 @@ class Stream(Struct):
         span_ns = self.clock_ns - self.first_ns
         if self.guessed_hz or span_ns < CLOCK_NS_MIN or self.order.received < CLOCK_PACKETS_MIN:
             return
-        rate = self.stamps_ahead * 1_000_000_000 / span_ns
+        rate = self.stamps * 1_000_000_000 / span_ns
         for clock_hz in CLOCKS_HZ:
             if abs(rate - clock_hz) <= CLOCK_TOLERANCE * clock_hz:
                 self.guessed_hz = clock_hz

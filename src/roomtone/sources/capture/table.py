@@ -46,7 +46,7 @@ def ports_of(flow: bytes) -> tuple[int, int]:
 
 
 class Table:
-    """Streams as they are found. `ports`: only these carry RTP; none: it is found by itself."""
+    """Streams as they are found. On `ports` all that can be RTP is; elsewhere it must show."""
 
     def __init__(self, ports: Collection[int] = ()) -> None:
         self.ports = frozenset(ports)
@@ -96,16 +96,15 @@ class Table:
             self.tick_count += 1
         stream.take(at_ns, seq, stamp, payload_type, marker=second > 127, octets=octets)
         if not stream.confirmed:
-            self.believe(key, stream)
+            if stream.good >= GOOD_MIN and stream.good >= GOOD_SHARE * stream.bad:
+                self.believe(key, stream)
         elif self.tick_count > TICKS_MAX:
             self.thin()
 
     def open(self, key: bytes, stream: Stream) -> None:
         """Give a new stream its place, unless it cannot be RTP."""
-        if self.ports:
-            if self.ports.isdisjoint(ports_of(stream.flow)):
-                return
-        elif stream.payload_type in UNASSIGNED:
+        named = not self.ports.isdisjoint(ports_of(stream.flow))
+        if stream.payload_type in UNASSIGNED and not named:
             return
         if len(self.streams) >= STREAMS_MAX:
             self.skipped[f"packets that look like RTP, beyond the first {STREAMS_MAX} streams"] += 1
@@ -115,15 +114,11 @@ class Table:
             self.skipped["streams given up: too many at once to tell RTP from chance"] += 1
         self.waiting[key] = stream
         self.describe(stream)
-        if self.ports:
+        if named:
             self.believe(key, stream)
 
     def believe(self, key: bytes, stream: Stream) -> None:
-        """Make a candidate a stream once enough of its packets follow each other."""
-        if not self.ports and not (
-            stream.good >= GOOD_MIN and stream.good >= GOOD_SHARE * stream.bad
-        ):
-            return
+        """Make a candidate a stream."""
         del self.waiting[key]
         if len(self.streams) >= STREAMS_MAX:
             self.skipped[f"packets that look like RTP, beyond the first {STREAMS_MAX} streams"] += (
