@@ -18,7 +18,7 @@ LAYERS = (
     ("sources",),
     ("store", "metrics"),
     ("auth", "cache", "decoding", "detail", "limits", "writer"),
-    ("ingest", "ingest_agent", "ingest_vq"),
+    ("ingest", "ingest_agent", "ingest_vq", "seeing"),
     ("services",),
     ("api",),
     ("web",),

@@ -11,8 +11,9 @@ from typing import Any, Final, NamedTuple
 
 from roomtone.config import Settings
 from roomtone.errors import Invalid, RoomtoneError, TooMany, Unavailable
-from roomtone.ingest import AHEAD_MS_MAX, TIME_MS_MIN, put_seen
+from roomtone.ingest import AHEAD_MS_MAX, TIME_MS_MIN
 from roomtone.observe import log
+from roomtone.seeing import put_seen
 from roomtone.services import Services
 from roomtone.sources.hep import Unusable, read
 from roomtone.sources.rtcp_calls import Calls, Told

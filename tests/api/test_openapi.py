@@ -135,6 +135,14 @@ ANSWERS: dict[Operation, tuple[Callable[[Api], Any], int]] = {
         lambda api: api.post("/v1/webrtc/reports", report(session_id="S8")),
         204,
     ),
+    ("GET", "/v1/roomtone/sessions/{participantSessionId}"): (
+        lambda api: (
+            api.post("/v1/webrtc/reports", report(session_id="S8")),
+            api.get("/v1/roomtone/sessions/S8"),
+        )[1],
+        200,
+    ),
+    ("POST", "/v1/janus/events"): (lambda api: api.post("/v1/janus/events", []), 204),
     ("POST", "/v1/sip/vq-rtcpxr"): (
         lambda api: api.post(
             "/v1/sip/vq-rtcpxr", vqs.body(), headers={"Content-Type": "application/vq-rtcpxr"}

@@ -2,7 +2,7 @@
 
 import pytest
 
-from roomtone.measure import Carried, Measured, meeting, seen
+from roomtone.measure import Carried, Measured, Row, Seen, Snapshot, meeting, seen
 from roomtone.measure.meeting import ENDS_MAX, Clock, Ends
 from tests.measure.calls import report
 
@@ -39,15 +39,22 @@ def span(start: float, end: float) -> Carried:
     return Carried(start, end, 1, 100, 1, 8_000, 5)
 
 
-def heard(ends: Ends, name: str, **said: object) -> dict[str, tuple[float, float]]:
-    ends.of(name)
-    return dict(ends.note(name, Measured(**said)))  # type: ignore[arg-type]
+def heard(
+    ends: Ends,
+    name: str,
+    *,
+    sent: tuple[int, ...] = (),
+    received: dict[int, list[Carried]] | None = None,
+) -> dict[str, tuple[float, float]]:
+    rows = [Row("audioOut", ssrc, 1) for ssrc in sent]
+    ends.of(name).sends([Seen("pc1", Snapshot(0, rows))])
+    return dict(ends.note(name, Measured(received=received or {})))
 
 
 def test_what_was_received_is_news_for_who_sends_it() -> None:
     ends = Ends()
-    assert heard(ends, "ada", sent={1, 2}) == {}
-    news = heard(ends, "bob", sent={3}, received={1: [span(0, 10)], 9: [span(0, 10)]})
+    assert heard(ends, "ada", sent=(1, 2)) == {}
+    news = heard(ends, "bob", sent=(3,), received={1: [span(0, 10)], 9: [span(0, 10)]})
     assert news == {"ada": (0, 10)}
     again = meeting.unpack(meeting.pack(ends))
     assert again.far("ada") == {1: [span(0, 10)]}
@@ -57,7 +64,7 @@ def test_what_was_received_is_news_for_who_sends_it() -> None:
 def test_times_are_moved_between_clocks_that_differ_a_little() -> None:
     ends = Ends()
     ends.of("ada").clock.hear(500)
-    heard(ends, "ada", sent={1})
+    heard(ends, "ada", sent=(1,))
     ends.of("bob").clock.hear(-1_500)
     assert heard(ends, "bob", received={1: [span(3_000, 4_000)]}) == {"ada": (1_000, 2_000)}
     assert ends.far("ada") == {1: [span(1_000, 2_000)]}
@@ -65,7 +72,7 @@ def test_times_are_moved_between_clocks_that_differ_a_little() -> None:
 
 def test_later_spans_replace_what_they_overlap() -> None:
     ends = Ends()
-    heard(ends, "ada", sent={1})
+    heard(ends, "ada", sent=(1,))
     heard(ends, "bob", received={1: [span(0, 10), span(10, 20)]})
     heard(ends, "bob", received={1: [span(10, 15), span(15, 30)]})
     assert [one.start_ms for one in ends.far("ada")[1]] == [0, 10, 15]
@@ -74,7 +81,7 @@ def test_later_spans_replace_what_they_overlap() -> None:
 def test_a_meeting_of_many_is_not_matched_without_bound() -> None:
     ends = Ends()
     for number in range(3 * ENDS_MAX):
-        heard(ends, f"p{number}", sent={number})
+        heard(ends, f"p{number}", sent=(number,))
     assert len(ends.ends) == ENDS_MAX
 
 

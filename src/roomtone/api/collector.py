@@ -8,7 +8,7 @@ from msgspec import UNSET, Struct
 from starlette.requests import Request
 from starlette.responses import Response
 
-from roomtone import ingest
+from roomtone import ingest, seeing
 from roomtone.api.endpoint import Endpoint
 from roomtone.api.meetings import minted_meeting_id
 from roomtone.api.qualities import READ_ALL
@@ -120,7 +120,7 @@ async def post_reports(request: Request) -> Response:
     if principal.participant is not None:
         _keep_sessions_max(services, principal, session.participantSessionId)
     measured = await services.writer.run(
-        ingest.put_seen(
+        seeing.put_seen(
             principal.org,
             session,
             seen,

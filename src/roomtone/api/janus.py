@@ -10,7 +10,7 @@ from msgspec import Raw
 from starlette.requests import Request
 from starlette.responses import Response
 
-from roomtone import ingest
+from roomtone import seeing
 from roomtone.api.endpoint import Endpoint, Parameter
 from roomtone.api.wire import (
     body_of,
@@ -89,9 +89,7 @@ def password_of(credentials: bytes) -> bytes:
 
 def batch_of(body: bytes) -> list[Raw]:
     """The events of a body: an array of them (`grouping`), or one; Invalid when it is neither."""
-    found: list[Raw] = (
-        decode(body, list[Raw]) if body.lstrip()[:1] == b"[" else [decode(body, Raw)]
-    )
+    found: list[Raw] = decode(body, list[Raw]) if body.lstrip()[:1] == b"[" else [decode(body, Raw)]
     if len(found) > EVENTS_MAX:
         raise Invalid(f"Expected `array` of length <= {EVENTS_MAX} - at `$`")
     for index, one in enumerate(found):
@@ -137,13 +135,14 @@ def put_sessions(store: Store, services: Services, org: str, took: janus.Took, n
         except Gone:
             continue
     for session, seen in took.sessions:
-        put = ingest.put_seen(
+        put = seeing.put_seen(
             org,
             session,
             seen,
             now_ms,
             interval_s=settings.interval_s,
             drop_raw_addresses=settings.drop_raw_addresses,
+            observer="sfu",
         )
         try:
             with store.transaction():

@@ -116,20 +116,20 @@ def flow(before: Row, after: Row, start_ms: int, end_ms: int, rates: Rates) -> F
     seconds = (end_ms - start_ms) / 1000
     counted = delta(before.packets, after.packets, rate=rates.packets, seconds=seconds)
     again = delta(before.retransmitted, after.retransmitted, rate=rates.packets, seconds=seconds)
-    if counted is None or again is None:
+    if counted is None or again is None or again > counted:
         return None
     rates.packets = counted / seconds
-    packets = max(counted - again, 0.0)
+    packets = counted - again
     bits = None
     if before.bytes is not None and after.bytes is not None:
         octets = delta(before.bytes, after.bytes, rate=rates.bytes, seconds=seconds)
         octets_again = delta(
             before.retransmitted_bytes, after.retransmitted_bytes, rate=rates.bytes, seconds=seconds
         )
-        if octets is None or octets_again is None:
+        if octets is None or octets_again is None or octets_again > octets:
             return None
         rates.bytes = octets / seconds
-        bits = 8 * max(octets - octets_again, 0.0)
+        bits = 8 * (octets - octets_again)
     lost = lost_between(before, after, packets, rates.packets, seconds)
     return Flow(
         start_ms=start_ms,

@@ -68,6 +68,11 @@ class End(Struct, array_like=True):
     sent: list[int] = field(default_factory=list)
     received: dict[int, list[Carried]] = field(default_factory=dict)
 
+    def sends(self, seen: Sequence[Seen]) -> None:
+        """Note the streams that it is seen to send."""
+        rows = (row for _, shot in seen for row in shot.rows if row.kind.endswith("Out"))
+        self.sent = [*dict.fromkeys([*self.sent, *(row.ssrc for row in rows)])][-SSRCS_MAX:]
+
 
 class Ends(Struct, array_like=True):
     """The sessions of a meeting by id."""
@@ -100,7 +105,6 @@ class Ends(Struct, array_like=True):
         The times are on those sessions' clocks.
         """
         mine = self.ends[session]
-        mine.sent = sorted(measured.sent | set(mine.sent))[-SSRCS_MAX:]
         by_ms = mine.clock.rest_ms()
         for ssrc, spans in list(measured.received.items())[:SSRCS_MAX]:
             moved = [span.moved(by_ms) for span in spans]

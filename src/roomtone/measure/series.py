@@ -118,7 +118,6 @@ def add_streams(
         flows = counters.flows(chain, limit_ms, quiet)
         if kind.endswith("Out"):
             reports = counters.heard(told, limit_ms)
-            measured.sent.add(ssrc)
             theirs = far.get(ssrc)
             if theirs and far_ends.agrees(theirs, told):
                 far_ends.fill_bits(flows, theirs)

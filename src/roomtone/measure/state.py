@@ -25,8 +25,7 @@ class Measured(Struct, kw_only=True):
 
     `header`: fields of MediaSession that reports reveal (networkType, localIP). `late`: reports
     older than the horizon, `repeated`: known already; both ignored. `origins`: by kind and column
-    where figures are from, in spans. `sent`: SSRCs of the streams that this participant sends;
-    `received`: what it counted of others', by SSRC.
+    where figures are from, in spans. `received`: what it counted of others' streams, by SSRC.
     """
 
     streams: dict[StreamKind, list[Stream]] = field(default_factory=dict)
@@ -34,7 +33,6 @@ class Measured(Struct, kw_only=True):
     late: int = 0
     repeated: int = 0
     origins: Origins = field(default_factory=dict)
-    sent: set[int] = field(default_factory=set)
     received: dict[int, list[Carried]] = field(default_factory=dict)
 
 
