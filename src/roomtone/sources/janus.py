@@ -4,8 +4,6 @@ All handles of one Janus session in one room are one participant session. `take`
 what it knows between two posts is in a state, so that posts can be cut anywhere and repeated.
 """
 
-import ipaddress
-import re
 import uuid
 from collections import Counter
 from collections.abc import Sequence
@@ -19,6 +17,17 @@ from roomtone.measure.codecs import transport_label
 from roomtone.model import ID_LENGTH_MAX, MediaSession, MeetingNews, StreamKind, epoch_ms, iso_ms
 from roomtone.sources import janus_events as wire
 from roomtone.sources import janus_streams as streams
+from roomtone.sources.janus_names import (
+    NAME_LENGTH_MAX,
+    is_share,
+    layer_of,
+    name_of,
+    note_address,
+    participant_of,
+    shown,
+    shows_screen,
+    stream_of,
+)
 from roomtone.sources.janus_state import (
     MIDS_MAX,
     ROOM_IDLE_US,
@@ -35,12 +44,7 @@ ROOM_PLACE: Final = "{room}"
 """Where the room's name goes in a meeting's id that the deployment chose."""
 TIME_US_MIN: Final = 1000 * epoch_ms("2000-01-01T00:00:00Z")
 AHEAD_US_MAX: Final = 24 * 3600 * 10**6
-NAME_LENGTH_MAX: Final = 128
 NAMESPACE: Final = uuid.UUID("0c8ad6de-6a25-52b1-9d0e-6c1d5be1a7f4")
-SHARE_WORDS: Final = frozenset({"share", "screen", "screenshare"})
-_not_a_word: Final = re.compile(r"[^a-z0-9]+")
-_layer: Final = re.compile(r"video-sim([12])")
-_not_in_ids: Final = re.compile(r"[\x00-\x1f\x7f-\x9f<>]")
 
 
 class Took(Struct, kw_only=True):
@@ -241,26 +245,35 @@ class Taking:
         """Who a handle belongs to, now that it is in a room."""
         who = self.known.people.get(handle.person)
         if who is None or who.room != room or number not in who.handles:
-            place = f"{handle.session}/{room}"
-            name = self.known.present.get(place, "")
-            who = self.known.people.get(name)
-            if who is None:
-                key = f"{self.server}/{place}/{at_us}"
-                name = self.known.present[place] = str(uuid.uuid5(NAMESPACE, key)).upper()
-                who = self.known.people[name] = Person(
-                    session=handle.session,
-                    room=room,
-                    meeting=self.meeting(room, at_us),
-                    join_us=at_us,
-                    attached_us=handle.attached_us,
-                )
-            handle.person, handle.room, handle.gone_us = name, room, 0
-            who.handles.append(number)
+            handle.person, who = self.somebody(handle, room, at_us)
+            handle.room, handle.gone_us = room, 0
+            if not who.leave_us:
+                who.handles.append(number)
         who.join_us = min(who.join_us, at_us)
         who.id = who.id or participant_of(handle.opaque)
         self.heard(room, at_us)
         self.touched[handle.person] = who
         return who
+
+    def somebody(self, handle: Handle, room: str, at_us: int) -> tuple[str, Person]:
+        """The one whom a Janus session stands for in a room at a time; somebody new if nobody."""
+        place = f"{handle.session}/{room}"
+        name = self.known.present.get(place, "")
+        if (present := self.known.people.get(name)) is not None:
+            return name, present
+        for name, who in self.known.people.items():  # an event that comes late
+            if who.session == handle.session and who.room == room and who.leave_us >= at_us:
+                return name, who
+        name = str(uuid.uuid5(NAMESPACE, f"{self.server}/{place}/{at_us}")).upper()
+        self.known.present[place] = name
+        who = self.known.people[name] = Person(
+            session=handle.session,
+            room=room,
+            meeting=self.meeting(room, at_us),
+            join_us=at_us,
+            attached_us=handle.attached_us,
+        )
+        return name, who
 
     def heard(self, room: str, at_us: int) -> None:
         """Note that a room is in use."""
@@ -290,8 +303,8 @@ class Taking:
         for one, row in zip(stats, made, strict=True):
             if row is not None:
                 shot = Snapshot(at_ms=at_us // 1000, rows=[row])
-                connection = f"{number}/{one.mid[:NAME_LENGTH_MAX]}/{layer_of(one)}"
-                self.seen.setdefault(handle.person, []).append(Seen(connection, shot))
+                seen = Seen(stream_of(number, one), shot)
+                self.seen.setdefault(handle.person, []).append(seen)
         self.touched[handle.person] = who
         return "used" if any(made) else "nothing_new"
 
@@ -302,12 +315,14 @@ class Taking:
         if stats.mid not in handle.published and len(handle.published) >= MIDS_MAX:
             return None
         if stats.packets_received:
-            return self.published_row(handle, stats, at_us)
+            return self.published_row(number, handle, stats, at_us)
         if stats.mid not in handle.followed and len(handle.followed) >= MIDS_MAX:
             return None
-        return self.followed_row(handle, stats, at_us)
+        return self.followed_row(number, handle, stats, at_us)
 
-    def published_row(self, handle: Handle, stats: wire.Stats, at_us: int) -> Row | None:
+    def published_row(
+        self, number: int, handle: Handle, stats: wire.Stats, at_us: int
+    ) -> Row | None:
         """What came of a publisher's stream."""
         layer = layer_of(stats)
         known = handle.published.get(stats.mid)
@@ -315,9 +330,13 @@ class Taking:
         kind: StreamKind = "audioOut"
         if stats.media != "audio":
             kind = "shareOut" if shows_screen(handle, stats.mid) else "videoOut"
-        return streams.publisher_row(stats, kind, at_us, transport=handle.transport, layer=layer)
+        return streams.publisher_row(
+            stats, kind, at_us, transport=handle.transport, stream=stream_of(number, stats)
+        )
 
-    def followed_row(self, handle: Handle, stats: wire.Stats, at_us: int) -> Row | None:
+    def followed_row(
+        self, number: int, handle: Handle, stats: wire.Stats, at_us: int
+    ) -> Row | None:
         """What a viewer was sent of a stream, seen against what had come of it."""
         feed, feed_mid = handle.feeds.get(stats.mid, ("", ""))
         source = self.known.handles.get(self.known.feeds.get(f"{handle.room}/{feed}", -1))
@@ -333,6 +352,7 @@ class Taking:
             at_us,
             transport=handle.transport,
             source=streams.forwarded(counters, at_us),
+            stream=stream_of(number, stats),
         )
         if found is None:
             return None
@@ -346,7 +366,7 @@ def session_of(name: str, who: Person) -> MediaSession:
         meetingInstanceId=who.meeting,
         participantSessionId=name,
         participantId=who.id,
-        webexUserName=_not_in_ids.sub("", who.name),
+        webexUserName=shown(who.name),
         joinTime=iso_ms(who.join_us // 1000),
         localIP=who.local_ip,
         publicIP=who.public_ip,
@@ -357,42 +377,3 @@ def session_of(name: str, who: Person) -> MediaSession:
     if who.up_us > begun_us:
         session.joinMeetingTime = f"{(who.up_us - begun_us) / 1e6:.3f}"
     return session
-
-
-def name_of(room_or_feed: int | str) -> str:
-    """A room or feed by name, fit to be a part of an id."""
-    return _not_in_ids.sub("", str(room_or_feed))[:NAME_LENGTH_MAX]
-
-
-def participant_of(opaque_id: str) -> str:
-    """`alice` of `alice:camera`: the application's name for a person; "" without a colon."""
-    name, colon, _ = opaque_id.partition(":")
-    return _not_in_ids.sub("", name) if colon else ""
-
-
-def is_share(text: str) -> bool:
-    """Whether a word of an opaque_id or of a stream's description says it is a shared screen."""
-    return not SHARE_WORDS.isdisjoint(_not_a_word.split(text.lower()))
-
-
-def shows_screen(handle: Handle, mid: str) -> bool:
-    """Whether a publisher's video is a shared screen: its description tells, else its handle."""
-    return handle.shares.get(mid, is_share(handle.opaque))
-
-
-def layer_of(stats: wire.Stats) -> int:
-    """0, or 1 and 2 of simulcast's further layers."""
-    found = _layer.fullmatch(stats.media)
-    return int(found[1]) if found else 0
-
-
-def note_address(who: Person, remote: wire.Candidate) -> None:
-    """The client's address as its candidate tells it: its own, or its router's."""
-    try:
-        address = ipaddress.ip_address(remote.address)
-    except ValueError:
-        return
-    if remote.type == "host" or (remote.type != "relay" and address.is_private):
-        who.local_ip = who.local_ip or str(address)
-    if remote.type != "relay" and address.is_global:
-        who.public_ip = who.public_ip or str(address)

@@ -5,6 +5,7 @@ and the viewer's receiver reports, whose losses include the publisher's gaps tha
 are told apart by the publisher's own counters: what came of a stream is what was sent on once.
 """
 
+import hashlib
 from typing import Final
 
 from roomtone.measure import Remote, Row
@@ -15,7 +16,8 @@ from roomtone.sources.janus_state import Followed, Forwarded, Published
 
 RTP_HEADER_BYTES: Final = 12
 SSRC_BASE: Final = 2**32
-"""Janus' counters name no SSRC: ours lie above all real ones, and never match one by chance."""
+"""Janus' counters name no SSRC: ours lie above all real ones, so that none is taken for another."""
+SSRC_DIGEST_BYTES: Final = 6
 UNHEARD_US_MAX: Final = 15 * 10**6
 """A row is made at each new receiver report; without one, after so long, with unknown loss."""
 PUBLISHED_AGE_US_MAX: Final = 30 * 10**6
@@ -33,13 +35,14 @@ def label(stats: Stats) -> str:
     return codec_label(f"{stats.media}/{stats.codec}")[:CODEC_LENGTH_MAX] if name else ""
 
 
-def ssrc(stats: Stats, layer: int, run: int = 0) -> int:
-    """A number that no other stream of the connection has, and a new one after a restart."""
-    return SSRC_BASE + ((run * 256 + min(stats.mindex, 255)) << 2) + layer
+def ssrc(stream: str, run: int = 0) -> int:
+    """A number for a stream that no other has, and a new one after a restart of its counters."""
+    digest = hashlib.blake2b(f"{stream}/{run}".encode(), digest_size=SSRC_DIGEST_BYTES).digest()
+    return SSRC_BASE + int.from_bytes(digest)
 
 
 def publisher_row(
-    stats: Stats, kind: StreamKind, at_us: int, *, transport: str, layer: int
+    stats: Stats, kind: StreamKind, at_us: int, *, transport: str, stream: str
 ) -> Row | None:
     """What came of a publisher's stream; None when nothing did, as in the all-zero last event.
 
@@ -58,7 +61,7 @@ def publisher_row(
     headers = RTP_HEADER_BYTES * stats.packets_received
     return Row(
         kind=kind,
-        ssrc=ssrc(stats, layer),
+        ssrc=ssrc(stream),
         packets=float(stats.packets_received),
         retransmitted=float(min(again, stats.packets_received)),
         bytes=float(max(stats.bytes_received - headers, 0)),
@@ -104,6 +107,7 @@ def viewer_row(
     *,
     transport: str,
     source: Forwarded | None,
+    stream: str,
 ) -> tuple[Followed, Row] | None:
     """The next row of a viewer's stream; None when the event brings no news of it.
 
@@ -116,7 +120,9 @@ def viewer_row(
         return None
     if known is None or stats.packets_sent < known.sent or stats.bytes_sent < known.octets:
         begun = first(stats, at_us, heard, source, run=0 if known is None else known.run + 1)
-        return begun, row_of(begun, stats, kind, transport, sure=heard is not None, whole=True)
+        return begun, row_of(
+            begun, stats, kind, transport, stream, sure=heard is not None, whole=True
+        )
     fresh = heard is not None and heard != known.heard
     if not fresh and at_us - known.at_us < UNHEARD_US_MAX:
         return None
@@ -138,7 +144,7 @@ def viewer_row(
         run=known.run,
     )
     return following, row_of(
-        following, stats, kind, transport, sure=lost is not None, whole=whole, fresh=fresh
+        following, stats, kind, transport, stream, sure=lost is not None, whole=whole, fresh=fresh
     )
 
 
@@ -200,6 +206,7 @@ def row_of(
     stats: Stats,
     kind: StreamKind,
     transport: str,
+    stream: str,
     *,
     sure: bool,
     whole: bool,
@@ -214,7 +221,7 @@ def row_of(
         )
     return Row(
         kind=kind,
-        ssrc=ssrc(stats, 0, now.run),
+        ssrc=ssrc(stream, now.run),
         packets=now.net - now.lost,
         lost=now.lost if sure else None,
         bytes=now.octets_net if whole else None,
