@@ -65,12 +65,14 @@ class Import:
         drop_raw_addresses: bool,
         ports: tuple[int, ...],
         meeting: str,
+        interval_s: int,
     ) -> None:
         self.count = Count()
         self._target = target
         self._drop = drop_raw_addresses
         self._ports = ports
         self._meeting = meeting
+        self._interval_s = interval_s
 
     def file(self, file: Path, advance: Callable[[float], None]) -> None:
         """Take one file in. What cannot be read is named; what was read before stays."""
@@ -79,7 +81,9 @@ class Import:
             if found.form == "sessions":
                 self._put_all(_own(file, found, self.count, advance))
                 return
-            taken = recognise.read(file, found, ports=self._ports, progress=advance)
+            taken = recognise.read(
+                file, found, ports=self._ports, interval_s=self._interval_s, progress=advance
+            )
         except OSError as error:
             self.count.give_up(file, error.strerror or str(error))
         except Invalid as error:
@@ -94,7 +98,9 @@ class Import:
         before = self.count.good
         self._put_all(_items(file, sessions))
         for line in taken.unused:
-            warn(f"{file}: not used: {line}")
+            warn(f"{file}: {line}")
+        if not sessions:
+            self.count.give_up(file, "nothing in it can be measured")
         if taken.meeting is not None and not self._meeting and self.count.good > before:
             self._announce(file, taken.meeting, sessions)
 

@@ -15,6 +15,7 @@ from cyclopts import Parameter
 from roomtone.commands.incoming import Import
 from roomtone.commands.target import Target, Where, WhereFlags, opened
 from roomtone.commands.terminal import moment_ms, now_ms, plural, progress, say, warn
+from roomtone.config import RANGES
 from roomtone.errors import Invalid
 from roomtone.model import (
     COLUMNS,
@@ -29,6 +30,7 @@ from roomtone.model import (
 )
 
 PORT_MAX: Final = 65_535
+INTERVAL_S_DEFAULT: Final = 60
 
 Format = Literal["json", "jsonl", "csv"]
 DropFlag = Annotated[
@@ -48,6 +50,7 @@ def import_files(
     where: WhereFlags = Where(),  # noqa: B008 frozen
     meeting: Annotated[str, Parameter(show_default=False)] = "",
     port: Annotated[tuple[int, ...], Parameter(negative_iterable=(), show_default=False)] = (),
+    interval_s: int = INTERVAL_S_DEFAULT,
     drop_raw_addresses: DropFlag = False,
 ) -> int:
     """Take in files: media sessions, recorded getStats reports, dumps of browsers, captures.
@@ -64,15 +67,23 @@ def import_files(
         For files that name no meeting: put them all into this one, such as both sides of a call.
     port
         In captures, a UDP port of RTP, in addition to what is found; may be given several times.
+    interval_s
+        Sampling interval of what is measured here. Keep it when a file is imported again.
     drop_raw_addresses
         With --data: forget localIP and publicIP, as a server with this setting does.
     """
     if not files:
         raise Invalid("name the files to import")
-    _check(meeting, port)
+    _check(meeting, port, interval_s)
     sizes = [_size(file) for file in files]
     with opened(where) as target, progress("import", total=sum(sizes)) as advance:
-        work = Import(target, drop_raw_addresses=drop_raw_addresses, ports=port, meeting=meeting)
+        work = Import(
+            target,
+            drop_raw_addresses=drop_raw_addresses,
+            ports=port,
+            meeting=meeting,
+            interval_s=interval_s,
+        )
         for file, size in zip(files, sizes, strict=True):
             work.file(file, _meter(advance, size))
     count = work.count
@@ -82,7 +93,7 @@ def import_files(
     return 1 if count.bad or count.unread else 0
 
 
-def _check(meeting: str, ports: Sequence[int]) -> None:
+def _check(meeting: str, ports: Sequence[int], interval_s: int) -> None:
     if meeting:
         try:
             msgspec.convert(meeting, Id)
@@ -91,6 +102,9 @@ def _check(meeting: str, ports: Sequence[int]) -> None:
     for port in ports:
         if not 0 < port <= PORT_MAX:
             raise Invalid(f"--port is {port}, but must be 1..{PORT_MAX}")
+    least, greatest = RANGES["interval_s"]
+    if not least <= interval_s <= greatest:
+        raise Invalid(f"--interval-s is {interval_s}, but must be {least}..{greatest}")
 
 
 def _size(file: Path) -> int:

@@ -18,6 +18,7 @@ from roomtone.measure import Seen
 from roomtone.model import MeetingNews, epoch_ms
 from roomtone.sources import Taken
 from roomtone.sources.recording import (
+    BROKEN,
     INTERVAL_S_DEFAULT,
     REMOTE_TYPES,
     USED_TYPES,
@@ -104,12 +105,9 @@ def read(text: bytes, *, interval_s: float = INTERVAL_S_DEFAULT) -> Taken:
     client = client_of(decoded(dump.agent, Any), decoded(dump.hints, Any))
     pages: dict[str, dict[str, Connection]] = {}
     for name, raw in dump.peer_connections.items():
-        try:
-            connection = msgspec.json.decode(raw, type=Connection)
-        except msgspec.ValidationError as error:
-            unused.note("peer connection", "peer connections", str(error))
-            continue
-        pages.setdefault(page_of(name, connection.url), {})[name] = connection
+        connection = part(raw, Connection, unused)
+        if connection is not None:
+            pages.setdefault(page_of(name, connection.url), {})[name] = connection
     media = [one for raw in dump.media if (one := part(raw, Media, unused)) is not None]
     sessions = [
         session
@@ -127,7 +125,7 @@ def decoded(text: bytes | Raw, shape: Any) -> Any:
         return msgspec.json.decode(text, type=shape)
     except msgspec.ValidationError as error:
         raise Invalid(f"no webrtc-internals dump: {error}") from None
-    except (msgspec.DecodeError, UnicodeDecodeError):
+    except (msgspec.DecodeError, UnicodeError):
         raise Invalid("broken JSON: was the file cut short?") from None
     except RecursionError:
         raise Invalid("JSON is nested too deeply") from None
@@ -137,7 +135,7 @@ def part(raw: Raw, shape: type[Any], unused: Unused) -> Any:
     """A part of the document, None when it is not of its shape."""
     try:
         return msgspec.json.decode(raw, type=shape)
-    except msgspec.ValidationError as error:
+    except BROKEN as error:
         unused.note("part", "parts", str(error))
         return None
 
@@ -174,7 +172,7 @@ def devices(recording: Recording, one: Media) -> None:
     for kind, text in (("audio", one.audio_track_info), ("video", one.video_track_info)):
         try:
             told = msgspec.json.decode(text or "{}", type=dict[str, Any])
-        except (msgspec.DecodeError, RecursionError):
+        except BROKEN:
             continue
         recording.track(one.request_type, kind, told.get("id"), told.get("label"))
 
@@ -272,7 +270,7 @@ def values_of(one: Series) -> list[Any]:
     """A series' values; [] when they are no list."""
     try:
         values = msgspec.json.decode(one.values, type=list[Any])
-    except (msgspec.DecodeError, UnicodeEncodeError, RecursionError):
+    except BROKEN:
         return []
     if len(values) > POINTS_MAX:
         raise Invalid(f"more than {POINTS_MAX:,} points of a field")

@@ -2,6 +2,7 @@
 
 | form | is known by |
 |---|---|
+| capture | the magic number of PCAP or PCAPNG |
 | rtcstats | the first line `RTCStatsDump` |
 | internals | a JSON object with `PeerConnections` |
 | sessions | a JSON object with `items` or `meetingInstanceId`: the API's own, read by the command |
@@ -18,7 +19,7 @@ from pathlib import Path
 from typing import IO, Final, Literal, NamedTuple
 
 from roomtone.errors import Invalid
-from roomtone.sources import Taken, internals, reports, rtcstats
+from roomtone.sources import Taken, capture, internals, reports, rtcstats
 from roomtone.sources.recording import INTERVAL_S_DEFAULT
 
 DOCUMENT_BYTES_MAX: Final = 256 * 2**20
@@ -26,12 +27,15 @@ DOCUMENT_BYTES_MAX: Final = 256 * 2**20
 LINE_BYTES_MAX: Final = 64 * 2**20
 UNPACKED_BYTES_MAX: Final = 4 * 2**30
 """Of a file packed with gzip, in lines."""
+CAPTURE_HEAD_BYTES: Final = 4
 GZIP_MAGIC: Final = b"\x1f\x8b"
 BOM: Final = b"\xef\xbb\xbf"
 
-Form = Literal["rtcstats", "internals", "reports", "sessions"]
+Form = Literal["capture", "rtcstats", "internals", "reports", "sessions"]
 Progress = Callable[[float], None]
-KNOWN: Final = "a webrtc-internals or rtcstats dump, getStats reports, or the API's media sessions"
+KNOWN: Final = (
+    "a capture, a webrtc-internals or rtcstats dump, getStats reports, or the API's media sessions"
+)
 
 
 class Found(NamedTuple):
@@ -54,6 +58,11 @@ def form_of_json(found: object) -> Form | None:
 def recognise(path: Path, *, document_bytes_max: int = DOCUMENT_BYTES_MAX) -> Found:
     """The form of a file; Invalid when it is of none. OSError as it comes."""
     with opened(path) as file:
+        if capture.recognises(file.read(CAPTURE_HEAD_BYTES)):
+            if isinstance(file, gzip.GzipFile):
+                raise Invalid("a packed capture: unpack it first")
+            return Found("capture")
+        file.seek(0)
         first = _first_line(file)
         if first.strip() == rtcstats.MAGIC:
             return Found("rtcstats")
@@ -62,11 +71,17 @@ def recognise(path: Path, *, document_bytes_max: int = DOCUMENT_BYTES_MAX) -> Fo
         second = file.readline(LINE_BYTES_MAX)
         if second.strip() and (form := form_of_json(reports.decoded(first))):
             return Found(form)
+        too_large = Invalid(f"larger than {document_bytes_max} bytes; use JSONL")
         if path.stat().st_size > document_bytes_max:
-            raise Invalid(f"larger than {document_bytes_max} bytes; use JSONL")
+            raise too_large
         text = first + second + file.read(max(document_bytes_max + 1 - len(first + second), 0))
     if len(text) > document_bytes_max:
-        raise Invalid(f"larger than {document_bytes_max} bytes; use JSONL")
+        raise too_large
+    return _document(text, second)
+
+
+def _document(text: bytes, second: bytes) -> Found:
+    """The form of one document; or of lines, when it is none, by the second: the first is bad."""
     found = reports.decoded(text)
     if found is not None:
         if form := form_of_json(found):
@@ -116,6 +131,18 @@ def lines_of(path: Path, *, progress: Progress = lambda by: None) -> Iterator[by
             yield line.removeprefix(BOM)
 
 
+def _by_steps(progress: Progress) -> Callable[[int], None]:
+    """Who tells how much there was in all tells `progress` how much that is more."""
+    before = 0
+
+    def step(octets: int) -> None:
+        nonlocal before
+        progress(octets - before)
+        before = octets
+
+    return step
+
+
 def read(
     path: Path,
     found: Found,
@@ -128,6 +155,8 @@ def read(
     assert found.form != "sessions", "these are read as they are"
     if found.form == "internals" and found.text is None:
         raise Invalid("webrtc-internals dumps one a line are not known: one a file")
+    if found.form == "capture":
+        return capture.read(path, ports=ports, interval_s=interval_s, progress=_by_steps(progress))
     if found.text is not None:
         if len(found.text) > DOCUMENT_BYTES_MAX:
             raise Invalid(f"larger than {DOCUMENT_BYTES_MAX} bytes")

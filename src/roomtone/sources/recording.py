@@ -29,6 +29,8 @@ from roomtone.model import STRING_LENGTH_MAX, MediaSession, iso_ms
 
 BATCH_SEEN: Final = 2_000
 """Reports that are measured at once, each some 2 kB."""
+BROKEN: Final = (msgspec.DecodeError, UnicodeError, RecursionError)
+"""What decoding JSON of strangers raises; a part that was not looked into yet may be no UTF-8."""
 KINDS_MAX: Final = 50
 """Kinds of unused things that are told apart; the others are counted together."""
 KIND_LENGTH_MAX: Final = 100
@@ -97,7 +99,7 @@ class Unused:
 def entry_of(fields: Mapping[str, Any], unused: Unused) -> Entry | None:
     """An RTCStats dictionary, or None when it is of no use, which is noted."""
     type_ = fields.get("type")
-    if type_ not in USED_TYPES:
+    if not isinstance(type_, str) or type_ not in USED_TYPES:
         unused.entry(type_)
         return None
     # Tools write texts of digits as numbers (webrtc-internals does so with mid).
@@ -226,7 +228,7 @@ class Recording:
         if not self._pieces:
             return []
         if not self._figures:
-            why = "no figures: these need two reports of a stream that flows"
+            why = f"no figures: these need {self._interval_s / 2:g} s of a stream that flows"
             self._unused.note("report", "reports", why, self._count)
         if self.left_ms is not None and self.left_ms >= self._joined_ms:
             self._pieces[-1].leaveTime = iso_ms(round(self.left_ms))

@@ -17,6 +17,7 @@ from roomtone.measure.report import Entry, Role
 from roomtone.model import MediaSession, MeetingNews
 from roomtone.sources import Taken
 from roomtone.sources.recording import (
+    BROKEN,
     INTERVAL_S_DEFAULT,
     REMOTE_TYPES,
     USED_TYPES,
@@ -45,7 +46,7 @@ def decoded(text: bytes | Raw) -> Any:
     """JSON, one level deep; None for what is no JSON or neither list nor object."""
     try:
         return msgspec.json.decode(text, type=Document)
-    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
+    except BROKEN:
         return None
 
 
@@ -113,7 +114,7 @@ class _Reader:
                 names.append(name)
                 self.any(inner, name)
             elif name in AGENT_KEYS:
-                client = client_of(msgspec.json.decode(raw))
+                client = client_of(_text(raw))
             else:
                 self.unused.note(f"value of {name!r}", f"values of {name!r}", "no report")
         for name in names:
@@ -165,7 +166,7 @@ class _Reader:
         for name, raw in pairs:
             try:
                 fields = msgspec.json.decode(raw, type=dict[str, Any])
-            except (msgspec.DecodeError, RecursionError):
+            except BROKEN:
                 self.unused.entry(None)
                 continue
             if name:
@@ -174,12 +175,19 @@ class _Reader:
                 yield entry
 
 
+def _text(raw: Raw) -> str:
+    try:
+        return msgspec.json.decode(raw, type=str)
+    except BROKEN:
+        return ""
+
+
 def _said(found: dict[str, Raw]) -> tuple[str, dict[str, Role]]:
     """What the form of a collector's post says beside: the connection's name and tracks' roles."""
     try:
         connection = msgspec.json.decode(found.get("connection", Raw(b'""')), type=str)
         roles = msgspec.json.decode(found.get("roles", Raw(b"{}")), type=dict[str, Role])
-    except msgspec.DecodeError:
+    except BROKEN:
         return "", {}
     return connection, roles
 
@@ -189,7 +197,7 @@ def _time_ms(raw: Raw | None) -> float | None:
     try:
         told = msgspec.json.decode(raw or b"null", type=float | str | None)
         return plausible_ms(clock_ms(told))
-    except (msgspec.DecodeError, OverflowError):
+    except (*BROKEN, OverflowError):
         return None
 
 
@@ -218,6 +226,7 @@ def read(documents: Iterable[bytes], *, interval_s: float = INTERVAL_S_DEFAULT) 
         keys += [recording.key] if recording.key else []
     if not sessions:
         raise Invalid("no getStats report with a time: nothing to measure")
-    for session in sessions:
-        session.meetingInstanceId = file_id("meeting", repr(sorted(keys)))
+    if len(keys) > 1:
+        for session in sessions:
+            session.meetingInstanceId = file_id("meeting", repr(sorted(keys)))
     return Taken(sessions, MeetingNews(title=TITLE), reader.unused.lines())

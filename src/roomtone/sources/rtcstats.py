@@ -16,6 +16,7 @@ from roomtone.measure.report import ENTRIES_MAX
 from roomtone.model import MediaSession, MeetingNews
 from roomtone.sources import Taken
 from roomtone.sources.recording import (
+    BROKEN,
     INTERVAL_S_DEFAULT,
     REMOTE_TYPES,
     Recording,
@@ -225,7 +226,7 @@ def read(lines: Iterable[bytes], *, interval_s: float = INTERVAL_S_DEFAULT) -> T
             continue
         try:
             event = msgspec.json.decode(line, type=list[Any])
-        except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
+        except BROKEN:
             broken += 1
             continue
         reader.line(event)
@@ -236,7 +237,7 @@ def read(lines: Iterable[bytes], *, interval_s: float = INTERVAL_S_DEFAULT) -> T
 def _metadata(line: bytes) -> dict[str, Any]:
     try:
         return msgspec.json.decode(line, type=dict[str, Any])
-    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
+    except BROKEN:
         raise Invalid("no rtcstats dump: its second line is no JSON object") from None
 
 
