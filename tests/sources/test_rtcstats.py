@@ -107,6 +107,31 @@ def test_a_share_is_told_by_the_request_that_gave_its_track() -> None:
     assert session.camera == session.microphone == ""
 
 
+def test_a_screen_that_getusermedia_gave_is_a_share_and_no_camera() -> None:
+    """As desktop clients built on Chromium do it."""
+    changed = [
+        json.loads(json.dumps(event).replace("fake_device_0", "screen:0:0")) for event in events()
+    ]
+    [session] = read(dump_of(changed)).sessions
+    assert session.shareOut
+    assert not session.videoOut
+    assert (session.camera, session.microphone) == ("", "Fake Default Audio Input")
+
+
+def test_devices_as_older_dumps_write_them_are_known() -> None:
+    changed = events()
+    for event in changed:
+        if event[0].endswith("OnSuccess") and isinstance(event[2], list):
+            event[2] = {
+                "id": "stream",
+                "tracks": [
+                    dict(zip(("kind", "id", "label"), one, strict=False)) for one in event[2]
+                ],
+            }
+        event[0] = event[0].replace("getStats", "getstats")
+    assert read(dump_of(changed)).sessions == read(lines()).sessions
+
+
 def test_a_call_that_was_closed_has_its_end() -> None:
     closes = [["close", "6-1", None, 1000.0], ["close", "6-2", None, 500.0]]
     [session] = read(dump_of(events() + closes[:1])).sessions

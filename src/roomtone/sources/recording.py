@@ -17,6 +17,7 @@ from roomtone import measure
 from roomtone.measure.report import (
     CONNECTION_LENGTH_MAX,
     ENTRIES_MAX,
+    ROLES_MAX,
     TIMESTAMP_MS_MAX,
     TIMESTAMP_MS_MIN,
     Entry,
@@ -60,11 +61,9 @@ SYSTEMS: Final = (
     ("Chromium OS", "chrome"), ("iPhone", "ios"), ("iPad", "ios"), ("iOS", "ios"),
     ("Windows", "windows"), ("Macintosh", "mac"), ("macOS", "mac"), ("Linux", "linux"),
 )  # fmt: skip
-ROLES: Final[dict[tuple[str, str], Role]] = {
-    ("getUserMedia", "audio"): "microphone",
-    ("getUserMedia", "video"): "camera",
-    ("getDisplayMedia", "video"): "share",
-}
+DEVICES: Final = {"audio": "microphone", "video": "camera"}
+SCREEN_LABEL: Final = re.compile(r"(screen|window):|web-contents-media-stream:")
+"""How Chromium labels what is shared, also where a page got it from getUserMedia."""
 
 
 class Unused:
@@ -212,14 +211,18 @@ class Recording:
             self._measure()
 
     def track(self, request: str, kind: object, track: object, name: object) -> None:
-        """A track that the page got from getUserMedia or getDisplayMedia, with its label."""
-        role = ROLES.get((request, str(kind)))
-        if role is None or not isinstance(track, str):
+        """A track that the page got from getUserMedia or getDisplayMedia, with its label.
+
+        Of a share the role is certain, by whatever name its stream goes; a camera needs none.
+        """
+        device = DEVICES.get(str(kind))
+        if device is None or not isinstance(track, str):
             return
-        if len(self.roles) < measure.report.ROLES_MAX:
-            self.roles[track[:STRING_LENGTH_MAX]] = role
-        if role != "share" and label(name):
-            self.header[role] = label(name)
+        shared = request == "getDisplayMedia" or SCREEN_LABEL.match(label(name)) is not None
+        if not shared and label(name):
+            self.header[device] = label(name)
+        if shared and device == "camera" and len(self.roles) < ROLES_MAX:
+            self.roles[track[:STRING_LENGTH_MAX]] = "share"
 
     def sessions(self) -> list[MediaSession]:
         """The session, in pieces when it is long; none when there was no report."""

@@ -34,7 +34,7 @@ LINES_MAX: Final = 5_000_000
 TITLE: Final = "Imported: rtcstats dump"
 FORMATS: Final = (1, 2, 3)
 METHODS: Final = {
-    "g": "getStats",
+    "g": "getStats", "getstats": "getStats",
     "1": "getStats",
     "36": "close", "39": "create",
     "60": "navigator.mediaDevices.getUserMedia",
@@ -141,10 +141,8 @@ class _Reader:
         url = next((part for part in line[3:-1] if isinstance(part, str) and "://" in part), "")
         page = self._page(connection, url)
         request = method.removeprefix("navigator.mediaDevices.").removesuffix("OnSuccess")
-        tracks = line[2] if method.endswith("OnSuccess") and isinstance(line[2], list) else []
-        for one in tracks:
-            if isinstance(one, list) and len(one) >= 3:
-                page.recording.track(request, *one[:3])
+        for one in tracks_of(line[2]) if method.endswith("OnSuccess") else []:
+            page.recording.track(request, *one)
 
     def _close(self, connection: str) -> None:
         page = self._page(connection)
@@ -168,6 +166,18 @@ class _Reader:
         ]
         page.recording.header = self._client | page.recording.header
         page.recording.add(seen(connection, at_ms, entries, self.unused, page.recording.roles))
+
+
+def tracks_of(value: object) -> list[list[Any]]:
+    """[kind, id, label] of tracks: in lists, or as rtcstats.js once had it in objects."""
+    if isinstance(value, dict):
+        value = [
+            [one.get("kind"), one.get("id"), one.get("label")]
+            for one in (value["tracks"] if isinstance(value.get("tracks"), list) else [])
+            if isinstance(one, dict)
+        ]
+    listed = value if isinstance(value, list) else []
+    return [one[:3] for one in listed if isinstance(one, list) and len(one) >= 3]
 
 
 def merged(before: Stats, value: Mapping[str, Any], line_ms: float) -> tuple[float, Stats]:
