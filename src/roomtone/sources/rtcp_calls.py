@@ -153,17 +153,18 @@ def _own(stream: _Stream, packet: Packet) -> None:
 
 def _learn(stream: _Stream, sent: Sent, at_ms: float) -> None:
     """Learn a stream's clock rate from two of its sender reports: d RTP time / d NTP time."""
-    before = stream.sent
-    if before is not None:
-        seconds = (sent.ntp() - before.ntp()) / NTP_SECOND
-        if seconds < RATE_SPAN_S_MIN:
-            return  # late, or the same once more
-        ticks = (sent.rtp_timestamp - before.rtp_timestamp) % 2**32
-        stream.clock = clock_rate(ticks / seconds) or stream.clock
-    stream.sent = sent
     stream.passed[sent.ntp() >> 16 & 0xFFFF_FFFF] = at_ms
     if len(stream.passed) > PASSED_MAX:
         del stream.passed[next(iter(stream.passed))]
+    known = stream.sent
+    if known is None or known.ntp() < sent.ntp():
+        stream.sent = sent
+    if known is not None:
+        before, after = sorted((known, sent), key=Sent.ntp)
+        seconds = (after.ntp() - before.ntp()) / NTP_SECOND
+        if seconds >= RATE_SPAN_S_MIN:
+            ticks = (after.rtp_timestamp - before.rtp_timestamp) % 2**32
+            stream.clock = clock_rate(ticks / seconds) or stream.clock
 
 
 def clock_rate(ticks_per_s: float) -> int:
@@ -176,7 +177,9 @@ def _is_ripe(call: _Call, held: _Held, now_ms: int) -> bool:
     if len(call.held) > HELD_MAX or now_ms - held.taken_ms >= HELD_MS_MAX:
         return True
     report = held.packet.report
-    named = (report.ssrc, *(block.source_ssrc for block in report.blocks()))
+    named = [block.source_ssrc for block in report.blocks()]
+    if report.sender_information is not None:
+        named.append(report.ssrc)
     streams = (call.streams.get(ssrc) for ssrc in named)
     return all(
         stream is None or stream.clock or now_ms - stream.heard_ms >= HELD_MS_MAX
