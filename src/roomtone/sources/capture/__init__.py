@@ -15,7 +15,7 @@ from roomtone.sources.capture.file import PROGRESS_PACKETS, File, recognises
 from roomtone.sources.capture.frames import datagram, opener
 from roomtone.sources.capture.sessions import taken
 from roomtone.sources.capture.stream import Line, Stream
-from roomtone.sources.capture.table import Table, ends_of, ports_of
+from roomtone.sources.capture.table import TICK_NS, Table, ends_of, ports_of
 
 __all__ = ["Total", "read", "recognises", "totals"]
 
@@ -51,7 +51,7 @@ def read(
     same ids. A capture that ends in the middle gives what was there, and `unused` says so. Invalid:
     it is no capture, its link type is not known here, or libpcap is not installed.
     """
-    table = Table(ports)
+    table = Table(ports, tick_ns=min(TICK_NS, round(interval_s * 1_000_000_000)))
     streams = streams_in(path, table, progress)
     with path.open("rb") as content:
         digest = hashlib.file_digest(content, "sha256").hexdigest()

@@ -1,5 +1,6 @@
 """Streams of a capture as a meeting: a session for each endpoint, measured as all sources are."""
 
+import bisect
 import ipaddress
 import itertools
 import math
@@ -126,9 +127,11 @@ def seen_of(endpoint: Endpoint, own: Sequence[Stream]) -> Iterable[Seen]:
         for end, towards in zip(endpoint_pair(stream), (False, True), strict=True):
             if end == endpoint:
                 kind = KINDS[media, towards]
-                for tick in stream.ticks:
+                for place, tick in enumerate(stream.ticks):
                     row = row_of(stream, tick, kind, incoming=towards)
-                    yield Seen(f"{stream.number} {kind}", Snapshot(tick.at_ms, [row]))
+                    epoch = bisect.bisect_right(stream.breaks, place)
+                    name = f"{stream.number}.{epoch} {kind}"
+                    yield Seen(name, Snapshot(tick.at_ms, [row]))
 
 
 def row_of(stream: Stream, tick: Tick, kind: StreamKind, *, incoming: bool) -> Row:
@@ -138,14 +141,15 @@ def row_of(stream: Stream, tick: Tick, kind: StreamKind, *, incoming: bool) -> R
     """
     known = stream.format(tick.payload_type)
     lost = tick.expected - tick.received
-    rtt_s = None if tick.rtt_ms is None else tick.rtt_ms / 1000
     remote: Remote | None = None
     if incoming:
-        remote = None if rtt_s is None else Remote(tick.at_ms, rtt_s=rtt_s)
+        remote = Remote(tick.at_ms)
     elif stream.far is None:
-        remote = Remote(tick.at_ms, lost, tick.received, tick.jitter_ms, rtt_s)
+        remote = Remote(tick.at_ms, lost, tick.received, tick.jitter_ms)
     elif tick.far is not None:
-        remote = far_end(stream, tick.far, rtt_s)
+        remote = far_end(stream, tick.far)
+    if remote is not None:
+        remote.rtt_total_s, remote.rtt_count = tick.rtt_total_ms / 1000, tick.rtt_count
     return Row(
         kind=kind,
         ssrc=stream.ssrc,
@@ -160,11 +164,11 @@ def row_of(stream: Stream, tick: Tick, kind: StreamKind, *, incoming: bool) -> R
     )
 
 
-def far_end(stream: Stream, far: Far, rtt_s: float | None) -> Remote:
+def far_end(stream: Stream, far: Far) -> Remote:
     """The receiver's report; its jitter is in clock units, so that the clock must be known."""
     clock_hz = clock_of(stream)
     jitter_ms = 1000 * far.jitter / clock_hz if clock_hz else None
-    return Remote(far.at_ms, far.lost, far.highest - far.lost, jitter_ms, rtt_s)
+    return Remote(far.at_ms, far.lost, far.highest - far.lost, jitter_ms)
 
 
 def clock_of(stream: Stream) -> int:
@@ -202,7 +206,7 @@ def notes(streams: Sequence[Stream], media: Sequence[Stream]) -> list[str]:
         found["copies of packets seen before"] += order.copies
         found["packets whose sequence number fits nothing"] += order.strays
         found["restarts of a stream's sequence numbers"] += order.restarts
-        found["packets older than the one before them in the capture"] += stream.backwards
+        found["packets older than the newest before them in the capture"] += stream.backwards
     again = sum(stream.line.packets for stream in streams) - sum(x.line.packets for x in media)
     found["retransmissions (RTX), left out of the figures"] += again
     lines = [f"{count} {what}" for what, count in found.items() if count]

@@ -149,7 +149,8 @@ class Tick(Struct, frozen=True):
     frames: int
     jitter_ms: float | None
     far: Far | None
-    rtt_ms: float | None
+    rtt_total_ms: float
+    rtt_count: int
     payload_type: int
 
 
@@ -184,7 +185,12 @@ class Stream(Struct):
     formats: dict[int, Format | None] = field(default_factory=dict)
     ticks: list[Tick] = field(default_factory=list)
     far: Far | None = None
-    rtt_ms: float | None = None
+    rtt_total_ms: float = 0.0
+    rtt_count: int = 0
+    due_ns: int = 0
+    last_octets: int = 0
+    behind: bool = False
+    breaks: list[int] = field(default_factory=list)
 
     def format(self, payload_type: int) -> Format | None:
         """What a payload type stands for, as far as it is known."""
@@ -219,6 +225,7 @@ class Stream(Struct):
                 self.octets_known = False
             else:
                 self.octets += octets
+                self.last_octets = octets
             if stamps > self.stamps_max:
                 self.stamps_max = stamps
                 self.frames += 1
@@ -252,9 +259,45 @@ class Stream(Struct):
             elif STEP_MAX < step < SEQUENCES - STEP_MAX:
                 self.bad += 1
 
-    def tick(self) -> None:
-        """Keep the counters as they are after the last packet."""
-        if self.ticks and self.ticks[-1].at_ms >= self.last_ns // MS_NS:
+    def keep_up(self, at_ns: int, every_ns: int) -> int:
+        """Ticks that are due before a packet at `at_ns`, on the grid that began with the stream.
+
+        Of a silence only its beginning and its end. How many were kept.
+        """
+        kept = len(self.ticks)
+        if self.behind:
+            self.behind = False
+            self.breaks.append(kept)
+        else:
+            self.tick(self.due_ns)
+        last_ns = at_ns - (at_ns - self.ticks[0].at_ms * MS_NS) % every_ns
+        self.tick(last_ns)
+        self.due_ns = last_ns + every_ns
+        return len(self.ticks) - kept
+
+    def step_back(self) -> None:
+        """The capture's clock was put back: nothing is measured until it is where it was."""
+        if not self.behind:
+            self.tick(self.last_ns)
+            self.behind = True
+
+    def end(self) -> None:
+        """The last tick. What the last packet began has not lasted, and is in no rate."""
+        if not self.behind:
+            self.octets -= self.last_octets
+            self.frames -= 1
+            self.tick(self.last_ns)
+            self.octets += self.last_octets
+            self.frames += 1
+
+    def thin(self) -> None:
+        """Give up every other tick, but the first and the last."""
+        self.ticks = [*self.ticks[:-1:2], self.ticks[-1]]
+        self.breaks = [(place + 1) // 2 for place in self.breaks]
+
+    def tick(self, at_ns: int) -> None:
+        """Keep the counters as they are at a moment after the last packet."""
+        if self.ticks[-1].at_ms >= at_ns // MS_NS:
             return
         self.guess()
         order = self.order
@@ -262,14 +305,15 @@ class Stream(Struct):
         mean = self.jitter_sum / self.jitter_count if self.jitter_count and not copied else None
         self.ticks.append(
             Tick(
-                self.last_ns // MS_NS,
+                at_ns // MS_NS,
                 order.received,
                 order.expected,
                 self.octets if self.octets_known else None,
                 self.frames,
                 mean,
                 self.far,
-                self.rtt_ms,
+                self.rtt_total_ms,
+                self.rtt_count,
                 self.payload_type,
             )
         )
@@ -293,17 +337,13 @@ STAMPS_BACK_MAX: Final = 90_000 * 5
 
 
 def opened(key: tuple[bytes, int], at_ns: int, first: tuple[int, int, int], octets: int) -> Stream:
-    """A stream of (flow, SSRC) with its first packet: (sequence number, time stamp, payload type).
-
-    Its first tick has the packet's octets and frame already, so that rates are those of what came
-    over a time, but not the packet itself, so that all packets are expected within ticks.
-    """
+    """A stream of (flow, SSRC) with its first packet (sequence number, time stamp, type)."""
     flow, ssrc = key
     seq, stamp, payload_type = first
     stream = Stream(
         flow, ssrc, payload_type, at_ns, at_ns, stamp, Order(seq), Line(seq, seq), clock_ns=at_ns
     )
     stream.octets, stream.octets_known = max(octets, 0), octets >= 0
-    known = stream.octets if stream.octets_known else None
-    stream.ticks.append(Tick(at_ns // MS_NS, 0, 0, known, 1, None, None, None, payload_type))
+    stream.last_octets = stream.octets
+    stream.ticks.append(Tick(at_ns // MS_NS, 0, 0, 0, 0, None, None, 0.0, 0, payload_type))
     return stream

@@ -17,6 +17,8 @@ REPORTS_MAX: Final = 4_000
 TICKS_MAX: Final = 50_000
 """Ticks of all streams; above it every other one is given up, and they come half as often."""
 TICK_NS: Final = 1_000_000_000
+STEP_BACK_NS: Final = 1_000_000_000
+"""Packets that are older than the newest by less are only out of order."""
 GOOD_MIN: Final = 5
 """Packets that go on as RTP does before a stream is believed..."""
 GOOD_SHARE: Final = 4
@@ -48,7 +50,7 @@ def ports_of(flow: bytes) -> tuple[int, int]:
 class Table:
     """Streams as they are found. On `ports` all that can be RTP is; elsewhere it must show."""
 
-    def __init__(self, ports: Collection[int] = ()) -> None:
+    def __init__(self, ports: Collection[int] = (), *, tick_ns: int = TICK_NS) -> None:
         self.ports = frozenset(ports)
         self.streams: dict[bytes, Stream] = {}
         self.waiting: dict[bytes, Stream] = {}
@@ -57,7 +59,7 @@ class Table:
         self.sent: dict[tuple[int, bytes, bytes], dict[int, int]] = {}
         self.halves: dict[Ends, tuple[int, float]] = {}
         self.skipped: Counter[str] = Counter()
-        self.tick_ns = TICK_NS
+        self.tick_ns = tick_ns
         self.tick_count = 0
 
     def take(self, at_ns: int, flow: bytes, data: bytes, start: int, length: int) -> None:
@@ -91,9 +93,10 @@ class Table:
         if octets is None:
             self.skipped["RTP headers longer than their packet"] += 1
             return
-        if at_ns - stream.ticks[-1].at_ms * MS_NS >= self.tick_ns:
-            stream.tick()
-            self.tick_count += 1
+        if at_ns >= stream.due_ns:
+            self.tick_count += stream.keep_up(at_ns, self.tick_ns)
+        elif at_ns < stream.last_ns - STEP_BACK_NS:
+            stream.step_back()
         stream.take(at_ns, seq, stamp, payload_type, marker=second > 127, octets=octets)
         if not stream.confirmed:
             if stream.good >= GOOD_MIN and stream.good >= GOOD_SHARE * stream.bad:
@@ -113,6 +116,7 @@ class Table:
             del self.waiting[next(iter(self.waiting))]
             self.skipped["streams given up: too many at once to tell RTP from chance"] += 1
         self.waiting[key] = stream
+        stream.due_ns = stream.ticks[0].at_ms * MS_NS + self.tick_ns
         self.describe(stream)
         if named:
             self.believe(key, stream)
@@ -134,7 +138,7 @@ class Table:
         """Give up every other tick of all streams, but the first and the last."""
         self.tick_ns *= 2
         for stream in self.streams.values():
-            stream.ticks = [*stream.ticks[:-1:2], stream.ticks[-1]]
+            stream.thin()
         self.tick_count = sum(len(stream.ticks) for stream in self.streams.values())
 
     def learn(self, message: bytes) -> None:
@@ -199,12 +203,13 @@ class Table:
             rtt_ms = (there_ns + other[1]) / MS_NS
             for one in self.streams.values():
                 if ends_of(one.flow) in ((source, destination), (destination, source)):
-                    one.rtt_ms = rtt_ms
+                    one.rtt_total_ms += rtt_ms
+                    one.rtt_count += 1
 
     def finish(self) -> list[Stream]:
         """The streams that were believed, in the order of their first packets."""
         for stream in self.streams.values():
-            stream.tick()
+            stream.end()
         return sorted(self.streams.values(), key=lambda stream: (stream.first_ns, stream.number))
 
 
