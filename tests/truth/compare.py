@@ -1,6 +1,7 @@
 """The API's figures beside the log's, per stream and interval: the rows of docs/truth.md."""
 
 import itertools
+import statistics
 from collections.abc import Iterator
 from dataclasses import asdict, dataclass
 from typing import Any, Final
@@ -19,7 +20,6 @@ LIMITS: Final[dict[str, float]] = {
     "frameRate": 1,
 }
 """Points, ms, ms, part of the wire's, px, 1/s."""
-HEIGHTS: Final = {"video": 360, "share": 720}
 WAYS: Final[dict[Side, int]] = {"a": 0, "b": 1}
 FULL_SLACK_S: Final = 0.001
 
@@ -73,6 +73,22 @@ class Told:
     def way(self) -> int:
         """The direction on the relay that the stream's packets take."""
         return WAYS[self.side] if self.outgoing else 1 - WAYS[self.side]
+
+    def other_end(self) -> "Told":
+        """The same stream, as who sends it to this end or receives it from here tells it."""
+        side: Side = "b" if self.side == "a" else "a"
+        return Told(self.run, self.outcome, side, self.media + ("In" if self.outgoing else "Out"))
+
+    def height(self, ssrc: int, span: Span) -> float:
+        """The height that most reports of a span show: of what was encoded, or decoded."""
+        found: list[float] = [
+            entry["frameHeight"]
+            for report in self.outcome.reports[self.side]
+            if span[0] < report["timestamp"] / 1000 <= span[1]
+            for entry in report["stats"]
+            if entry.get("ssrc") == ssrc and "frameHeight" in entry
+        ]
+        return statistics.mode(found)
 
     def intervals(self) -> Iterator[tuple[int, Span, dict[str, Any], int]]:
         """(number, span, entry, place in the entry) of every full interval."""
@@ -162,7 +178,7 @@ class Told:
                 rate = wire.sent_bit_rate if self.outgoing else wire.received_bit_rate
                 return rate(ssrc, span)
             case "resolutionHeight":
-                return HEIGHTS[self.media]
+                return self.other_end().height(ssrc, span)
             case "frameRate":
                 return wire.frames_per_s(ssrc, span)
 

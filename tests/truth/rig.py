@@ -28,9 +28,13 @@ CLONE_NEWNET: Final = 0x40000000
 HERE: Final = Path(__file__).parent
 END_S_MAX: Final = 10
 TOOLS: Final = ("ip", "ethtool", "sysctl")
-REAL_TIME: Final = ("chrt", "-f", "10")
-BEFORE_OTHERS: Final = ("nice", "-n", "-5")
-"""The browsers' own lateness is part of what they measure: other tests' work waits."""
+RELAY_FIRST: Final = ("chrt", "-f", "10")
+BROWSERS_NEXT: Final = ("chrt", "-r", "1")
+"""Lateness of the relay and of the browsers is part of what is measured: other tests' work waits.
+
+Of the browsers it adds 10 to 40 ms to round trips where both cores are busy. Niceness is no help:
+Chromium sets that of its processes itself.
+"""
 T = TypeVar("T")
 _serial = 0
 
@@ -90,7 +94,7 @@ class Rig:
     def program(self, side: Side, path: Path) -> Path:
         """One executable file that runs a program on a host."""
         wrapper = self.folder / f"{path.name}-{side}.sh"
-        command = " ".join([*BEFORE_OTHERS, *self.within(side), str(path)])
+        command = " ".join([*first(BROWSERS_NEXT), *self.within(side), str(path)])
         wrapper.write_text(f'#!/bin/sh\nexec {command} "$@"\n')
         wrapper.chmod(0o755)
         return wrapper
@@ -153,7 +157,7 @@ def relay(namespace: str, folder: Path, *, seed: int, tcp_too: bool) -> Iterator
     log = folder / "relay.csv"
     words = ["left", "right", str(log), str(seed), *(["tcp"] if tcp_too else [])]
     command = [
-        *(REAL_TIME if real_time_allowed() else ()),
+        *first(RELAY_FIRST),
         *["ip", "netns", "exec", namespace, sys.executable, str(HERE / "relay.py"), *words],
     ]
     process = subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
@@ -166,11 +170,12 @@ def relay(namespace: str, folder: Path, *, seed: int, tcp_too: bool) -> Iterator
         process.communicate(timeout=END_S_MAX)
 
 
-def real_time_allowed() -> bool:
-    """Whether the relay can go before all others; else it adds 5 to 16 ms on a busy machine."""
-    if shutil.which(REAL_TIME[0]) is None:
-        return False
-    return subprocess.run([*REAL_TIME, "true"], capture_output=True).returncode == 0
+def first(chrt: tuple[str, ...]) -> tuple[str, ...]:
+    """The words that let a command go before others; none where that is not allowed."""
+    if shutil.which(chrt[0]) is None:
+        return ()
+    allowed = subprocess.run([*chrt, "true"], capture_output=True).returncode == 0
+    return chrt if allowed else ()
 
 
 def made_in(namespace: str, make: Callable[[], T]) -> T:
