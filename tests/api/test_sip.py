@@ -3,9 +3,10 @@
 from collections.abc import Callable
 from typing import Any
 
+import httpx2
 import pytest
 
-from tests.conftest import Api
+from tests.conftest import Api, Server
 from tests.sources.vqs import CALL, body, linphone
 
 PATH = "/v1/sip/vq-rtcpxr"
@@ -70,6 +71,15 @@ def test_the_token_may_be_in_the_url(api: Api) -> None:
     answer = api.client.post(f"{PATH}?token={token}", content=body(), headers=TYPE)
     assert answer.status_code == 204
     assert api.qualities(CALL).status_code == 200
+
+
+def test_a_token_in_the_url_is_not_in_the_log(server: Server) -> None:
+    token = server.token("telemetry:write")
+    for url in (f"{PATH}?token={token}", f"/nothing?token={token}", f"{PATH}?token={token}%zz"):
+        httpx2.post(server.url + url, content=body(), headers=TYPE)
+    assert server.stop() == 0
+    assert sum('"event":"request"' in line for line in server.log) == 3
+    assert not any(token in line for line in server.log)
 
 
 @pytest.mark.parametrize("query", ["", "?token=", "?token=rt_nobody", "?token=" + "x" * 300])
