@@ -1,0 +1,123 @@
+"""The decision 0007 once more, as plainly as it can be said, to hold `measure` against.
+
+Every pair of neighbouring reports is a `Piece`; an interval sums the shares of all pieces. No code
+is shared with `measure`, nothing is incremental, nothing is fast.
+"""
+
+import statistics
+from dataclasses import dataclass
+from itertools import pairwise
+
+from tests.measure.histories import Counters, Sampled
+
+
+@dataclass
+class Piece:
+    start_ms: int
+    end_ms: int
+    packets: int
+    bits: int
+    lost: int
+
+
+@dataclass
+class Sum:
+    """One interval."""
+
+    covered_ms: float = 0.0
+    bits: float = 0.0
+    lost: float = 0.0
+    expected: float = 0.0
+
+
+def gap_limit_ms(times: list[int]) -> int:
+    periods = [after - before for before, after in pairwise(times)]
+    usual = statistics.median_low(periods) if periods else 0
+    return min(max(30_000, 3 * usual), 300_000)
+
+
+def went_back(before: Counters, after: Counters) -> tuple[bool, ...]:
+    return (
+        after.received < before.received,
+        after.octets < before.octets,
+        after.again < before.again,
+        after.octets_again < before.octets_again,
+    )
+
+
+def pieces_of(seen: Sampled, ssrc: int, limit_ms: int) -> list[list[Piece | None]]:
+    """Unbroken chains of one stream; None is a pair that contradicts itself."""
+    chains: list[list[Piece | None]] = [[]]
+    for (start_ms, first), (end_ms, second) in pairwise(seen):
+        before, after = first.get(ssrc), second.get(ssrc)
+        if before is None or after is None or end_ms - start_ms > limit_ms:
+            chains.append([])
+        elif any(went_back(before, after)):
+            chains[-1].append(None)
+        else:
+            packets = after.received - after.again - before.received + before.again
+            octets = after.octets - after.octets_again - before.octets + before.octets_again
+            lost = after.lost - before.lost
+            possible = packets >= 0 and octets >= 0
+            piece = Piece(start_ms, end_ms, packets, 8 * octets, lost)
+            chains[-1].append(piece if possible else None)
+    return chains
+
+
+def flowing(chain: list[Piece | None], limit_ms: int) -> list[Piece]:
+    """Without silence that nothing ends, or that is too long to be part of the stream."""
+    kept: list[Piece] = []
+    silence: list[Piece] = []
+    for piece in chain:
+        if piece is None:
+            silence = []
+        elif piece.packets == 0:
+            silence.append(piece)
+        else:
+            if silence and silence[-1].end_ms - silence[0].start_ms <= limit_ms:
+                kept += silence
+            kept.append(piece)
+            silence = []
+    return kept
+
+
+def runs_of(pieces: list[Piece], times: list[int], limit_ms: int) -> list[tuple[int, list[Piece]]]:
+    """(phase, pieces) of each run: the phase is its own where its beginning was seen."""
+    runs: list[tuple[int, list[Piece]]] = []
+    end_ms = 0
+    for piece in sorted(pieces, key=lambda one: one.start_ms):
+        if runs and piece.start_ms - end_ms <= limit_ms:
+            runs[-1][1].append(piece)
+        else:
+            earlier = [at_ms for at_ms in times if at_ms < piece.start_ms]
+            watched = not earlier or piece.start_ms - earlier[-1] <= limit_ms
+            phase = piece.start_ms if watched or not runs else runs[-1][0]
+            runs.append((phase, [piece]))
+        end_ms = max(end_ms, piece.end_ms)
+    return runs
+
+
+def sums(seen: Sampled, size_ms: float) -> dict[float, Sum]:
+    """Every interval by its start."""
+    times = [at_ms for at_ms, _ in seen]
+    limit_ms = gap_limit_ms(times)
+    ssrcs = sorted({ssrc for _, counters in seen for ssrc in counters})
+    chains = [chain for ssrc in ssrcs for chain in pieces_of(seen, ssrc, limit_ms)]
+    pieces = [piece for chain in chains for piece in flowing(chain, limit_ms)]
+    found: dict[float, Sum] = {}
+    for phase, run in runs_of(pieces, times, limit_ms):
+        for piece in run:
+            number = (piece.start_ms - phase) // size_ms
+            while (low := phase + number * size_ms) < piece.end_ms:
+                add(found.setdefault(low, Sum()), piece, low, low + size_ms)
+                number += 1
+    return found
+
+
+def add(cell: Sum, piece: Piece, low_ms: float, high_ms: float) -> None:
+    inside_ms = min(piece.end_ms, high_ms) - max(piece.start_ms, low_ms)
+    share = inside_ms / (piece.end_ms - piece.start_ms)
+    cell.covered_ms += inside_ms
+    cell.bits += share * piece.bits
+    cell.lost += share * piece.lost
+    cell.expected += share * max(piece.packets + piece.lost, 0)
