@@ -178,11 +178,12 @@ def test_what_is_no_dump_is_named(some: list[bytes], said: str) -> None:
         (b'["getStats","6-1",{},"soon"]\n', "1 line: no event of rtcstats"),
         (b'["getStats","6-1",[],1]\n', "1 report: no object of entries"),
         (b'["getStats",7,{},1]\n', "1 report: no object of entries"),
+        (b'["getStats","6-1",{"x":{"id":"x","type":[1]}},1]\n', "1 entry of type [1]"),
     ],
 )
 def test_a_line_that_is_none_is_counted_and_the_others_are_used(line: bytes, noted: str) -> None:
     taken = read([*lines(), line])
-    assert noted in taken.unused
+    assert any(told.startswith(noted) for told in taken.unused)
     assert cells(taken.sessions) == cells(read(lines()).sessions)
 
 

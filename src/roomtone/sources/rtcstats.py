@@ -207,7 +207,8 @@ def plain(fields: Mapping[str, Any]) -> dict[str, Any]:
     """An entry with its names in words."""
     found = {FIELDS.get(name, name): value for name, value in fields.items()}
     if "type" in found:
-        found["type"] = TYPES.get(str(found["type"]), found["type"])
+        type_ = str(found["type"])
+        found["type"] = TYPES.get(type_, type_)
     return found
 
 
