@@ -94,9 +94,13 @@ class Listener:
         try:
             while True:
                 await self._wait(inbox)
-                await self._read(inbox, services)
-                self._told = self._calls.ripe(services.now_ms())
-                await self._store(services)
+                try:
+                    await self._read(inbox, services)
+                    self._told = self._calls.ripe(services.now_ms())
+                    await self._store(services)
+                except Exception:  # noqa: BLE001 one burst must not end all that come after it
+                    log.exception("HEP failed")
+                    self._told = []
         finally:
             transport.abort()
             while inbox.waiting:

@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 
 from roomtone import measure
 from roomtone.model import COLUMNS, STREAM_KINDS, MediaSession, column_of, streams_of
-from roomtone.sources import hep, rtcp
+from roomtone.sources import hep, rtcp, rtcp_calls
 from roomtone.sources.hep import Packet, Unusable
 from roomtone.sources.rtcp_calls import HELD_MS_MAX, STREAMS_MAX, Calls, clock_rate
 from roomtone.sources.sip import meeting_id
@@ -364,6 +364,26 @@ def test_a_call_with_too_many_streams_keeps_those_it_knows() -> None:
         calls.take(hep.read(said(ssrc + 2, START_S, end=1, port=ssrc)), NOW_MS)
     with pytest.raises(Unusable, match="too_many"):
         calls.take(hep.read(said(1_000, START_S, end=1)), NOW_MS)
+
+
+def test_what_is_known_of_calls_is_bounded(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(rtcp_calls, "CALLS_MAX", 3)
+    monkeypatch.setattr(rtcp_calls, "STREAMS_ALL_MAX", 4)
+    calls = Calls()
+    for number in range(10):
+        calls.take(hep.read(said(1, START_S, call=f"c{number}")), NOW_MS)
+    # Of each call two streams are known: its reporter's, and the one that is reported on.
+    found = calls.ripe(NOW_MS, everything=True)
+    assert {one.session.meetingInstanceId for one in found} == {"c8", "c9"}
+
+
+def test_an_end_that_moves_all_the_time_is_not_remembered_at_every_place() -> None:
+    calls = Calls()
+    for number in range(2 * rtcp_calls.ENDS_MAX):
+        moved = said(1, START_S + 60 * number, address=f"10.1.{number // 256}.{number % 256}")
+        calls.take(hep.read(moved), NOW_MS)
+        assert len(calls.ripe(NOW_MS, everything=True)) == 1
+    assert len(calls._calls["made-1@test"].ends) <= rtcp_calls.ENDS_MAX
 
 
 # -- round trips

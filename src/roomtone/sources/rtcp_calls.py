@@ -18,6 +18,10 @@ from roomtone.sources.sip import minted_id
 CALLS_MAX: Final = 5_000
 STREAMS_MAX: Final = 64
 """SSRCs of a call that are known; others are not measured."""
+STREAMS_ALL_MAX: Final = 20_000
+"""SSRCs of all calls; above it the call that was heard of longest ago is forgotten."""
+ENDS_MAX: Final = 256
+"""Addresses and names of a call that are known, however often its ends move."""
 HELD_MAX: Final = 64
 HELD_MS_MAX: Final = 30_000
 """So long a report waits for the clock rates of its streams; then it goes without them."""
@@ -90,18 +94,21 @@ class Calls:
     def __init__(self) -> None:
         self._calls: OrderedDict[str, _Call] = OrderedDict()
         self._waiting: set[str] = set()
+        self._streams = 0
 
     def take(self, packet: Packet, now_ms: int) -> None:
         """Take in a report; Unusable when another address sent the same stream first."""
         call = self._call(packet.meeting)
+        before = len(call.streams)
         stream = _stream(call, packet.report.ssrc, now_ms)
         if stream is None:
             raise Unusable("too_many")
+        for block in packet.report.blocks():
+            _stream(call, block.source_ssrc, now_ms)
+        self._bound(len(call.streams) - before)
         _own(stream, packet)
         if packet.report.sender_information is not None:
             _learn(stream, packet.report.sender_information, packet.at_ms)
-        for block in packet.report.blocks():
-            _stream(call, block.source_ssrc, now_ms)
         call.held.append(_Held(now_ms, packet))
         self._waiting.add(packet.meeting)
 
@@ -126,11 +133,16 @@ class Calls:
         call = self._calls.get(meeting)
         if call is None:
             call = self._calls[meeting] = _Call()
-            if len(self._calls) > CALLS_MAX:
-                self._calls.popitem(last=False)
         else:
             self._calls.move_to_end(meeting)
         return call
+
+    def _bound(self, grown: int) -> None:
+        """Forget the calls that were heard of longest ago, when there are too many or too large."""
+        self._streams += grown
+        while len(self._calls) > CALLS_MAX or self._streams > STREAMS_ALL_MAX:
+            _, call = self._calls.popitem(last=False)
+            self._streams -= len(call.streams)
 
 
 def _stream(call: _Call, ssrc: int, now_ms: int) -> _Stream | None:
@@ -194,6 +206,8 @@ def _end_of(call: _Call, packet: Packet) -> str:
     if known is None:
         cname = packet.report.cname()
         named = (packet.address, cname) if cname else address
+        if len(call.ends) >= ENDS_MAX:
+            call.ends.clear()
         minted = minted_id([packet.meeting, packet.report.ssrc])
         known = call.ends[address] = call.ends.setdefault(named, minted)
     return known
