@@ -93,16 +93,22 @@ class Meter:
         """Find the processes; a new one is measured from here on."""
         if not self._wanted:
             return
+        looked: set[int] = set()
         for process in self._ps.process_iter():
-            if len(self._known) >= PROCESSES_MAX:
-                return
+            if process.pid in looked:
+                continue  # a descendant of one that was found: to ask for its own is dear
             try:
                 if self._is_wanted(process):
-                    for one in (process, *process.children(recursive=True)):
-                        if one.pid not in self._known:
-                            self._known[one.pid] = one, _seconds_of(one)
+                    family = (process, *process.children(recursive=True))
+                    looked.update(one.pid for one in family)
+                    self._begin(family)
             except self._ps.Error:
                 continue
+
+    def _begin(self, family: Iterable[Any]) -> None:
+        for one in family:
+            if one.pid not in self._known and len(self._known) < PROCESSES_MAX:
+                self._known[one.pid] = one, _seconds_of(one)
 
     def _is_wanted(self, process: Any) -> bool:
         if self._wanted.isdecimal():

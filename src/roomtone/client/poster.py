@@ -54,11 +54,10 @@ class _Later(Exception):
 class Poster:
     """A spool in `folder` and a thread that empties it into a server.
 
-    `token` may be a function: it is asked again after a 401, and later if it raises OSError,
-    RoomtoneError or an error of httpx2. `on_problem` is called from the
-    thread with one line of text, when something changes: what is refused, dropped, or not
-    reachable. `refused` and `sent` count sessions (or whole bodies of `post_body`), `dropped`
-    posts that a full spool lost.
+    `token` may be a function: it is asked again after a 401, and later if it raises. `on_problem`
+    is called from the thread with one line of text, when something changes: what is refused,
+    dropped, or not reachable. `refused` and `sent` count sessions (or whole bodies of `post_body`),
+    `dropped` posts that a full spool or a damaged file lost.
     """
 
     def __init__(
@@ -106,9 +105,9 @@ class Poster:
         """Keep a JSON body for sending to a path; on return it is on disk."""
         before = self.spool.dropped
         self.spool.append(path.encode() + b"\n" + body)
-        if (lost := self.spool.dropped - before) > 0:
-            self._say(f"the spool is full: {lost} of the oldest posts were dropped")
         with self._changed:
+            if (lost := self.spool.dropped - before) > 0:
+                self._say(f"the spool is full: {lost} of the oldest posts were dropped")
             self._changed.notify_all()
 
     def flush(self, timeout_s: float) -> bool:
@@ -143,14 +142,22 @@ class Poster:
     # -- the thread
 
     def _run(self) -> None:
-        while True:
-            with self._changed:
-                while not self._closing and (record := self.spool.first()) is None:
-                    self._changed.notify_all()
-                    self._changed.wait()
-                if self._closing or record is None:
-                    return
-            self._handle(record)
+        while not self._closing:
+            try:
+                record = self._next()
+                if record is not None:
+                    self._handle(record)
+            except Exception as error:  # noqa: BLE001 so may a token function; this thread must live on
+                self._tell(f"{error!r}; it is tried again")
+                self._pause(None)
+
+    def _next(self) -> Record | None:
+        """The oldest record, waited for; None when it is time to end."""
+        with self._changed:
+            while not self._closing and (record := self.spool.first()) is None:
+                self._changed.notify_all()
+                self._changed.wait()
+            return None if self._closing else record
 
     def _handle(self, record: Record) -> None:
         path, _, body = record.data.partition(b"\n")

@@ -1,7 +1,7 @@
 """Records in a folder: what `append` returned for survives SIGKILL and loss of power.
 
-Append-only segments; a record is its length, the CRC-32 of its bytes, and the bytes. After a crash
-a new segment is begun, so a record that was cut off can only be the last of an old one.
+Append-only segments; a record is its length, the CRC-32 of its bytes, and the bytes, at least one.
+After a crash a new segment is begun, so what was cut off can only be the last of an old one.
 """
 
 import os
@@ -23,6 +23,7 @@ SEGMENTS_PART: Final = 4
 _HEAD: Final = struct.Struct(">II")
 _POSITION: Final = struct.Struct(">QQQ")
 _SUFFIX: Final = ".spool"
+BINARY: Final[int] = getattr(os, "O_BINARY", 0)  # Windows would write two bytes for a line end
 
 
 class Record(NamedTuple):
@@ -52,7 +53,7 @@ class Spool:
         self._sizes = {number: path.stat().st_size for number, path in _segments(folder)}
         self._number = max(self._sizes, default=0)
         self._file: int | None = None
-        self._position = os.open(folder / "position", os.O_RDWR | os.O_CREAT, 0o600)
+        self._position = os.open(folder / "position", os.O_RDWR | os.O_CREAT | BINARY, 0o600)
         self._at, self._offset, self.dropped = self._read_position()
         if self._at not in self._sizes:
             self._at, self._offset = min(self._sizes, default=self._number + 1), 0
@@ -71,6 +72,7 @@ class Spool:
 
     def append(self, data: bytes) -> None:
         """Keep a record. On return it is on disk; RoomtoneError when it cannot be."""
+        assert data, "a file that was cut off may end in zeros: they look like empty records"
         size = _HEAD.size + len(data)
         if len(data) > self.record_bytes_max:
             raise RoomtoneError(f"a record of {len(data)} bytes is too large for the spool")
@@ -93,6 +95,7 @@ class Spool:
                     return record
                 if self._file is not None and self._at == self._number:
                     return None
+                self.dropped += self._is_damaged()
                 self._remove_first()
             return None
 
@@ -119,7 +122,7 @@ class Spool:
     def _write(self, data: bytes) -> None:
         if self._file is None:
             self._number += 1
-            flags = os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_APPEND
+            flags = os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_APPEND | BINARY
             self._file = os.open(self._path(self._number), flags, 0o600)
             self._sizes[self._number] = 0
             _sync_folder(self.folder)
@@ -146,6 +149,14 @@ class Spool:
             return None
         return Record(record, self._at, self._offset + _HEAD.size + len(record))
 
+    def _is_damaged(self) -> bool:
+        """Whether a whole record cannot be read: the medium's fault, not that of a sudden end."""
+        with self._path(self._at).open("rb") as file:
+            file.seek(self._offset)
+            head = file.read(_HEAD.size)
+            length = _HEAD.unpack(head)[0] if len(head) == _HEAD.size else 0
+            return 0 < length <= self._sizes[self._at] - self._offset - _HEAD.size
+
     def _remove_first(self) -> None:
         self._path(self._at).unlink(missing_ok=True)
         del self._sizes[self._at]
@@ -161,7 +172,8 @@ class Spool:
             self._remove_first()
 
     def _read_position(self) -> tuple[int, int, int]:
-        data = os.pread(self._position, _POSITION.size + 4, 0)
+        os.lseek(self._position, 0, os.SEEK_SET)
+        data = os.read(self._position, _POSITION.size + 4)
         if len(data) < _POSITION.size + 4:
             return 0, 0, 0
         body, check = data[: _POSITION.size], data[_POSITION.size :]
@@ -172,7 +184,8 @@ class Spool:
 
     def _write_position(self) -> None:
         body = _POSITION.pack(self._at, self._offset, self.dropped)
-        os.pwrite(self._position, body + zlib.crc32(body).to_bytes(4, "big"), 0)
+        os.lseek(self._position, 0, os.SEEK_SET)
+        os.write(self._position, body + zlib.crc32(body).to_bytes(4, "big"))
 
 
 def _records(data: bytes) -> Iterator[bytes]:
@@ -181,7 +194,7 @@ def _records(data: bytes) -> Iterator[bytes]:
     while at + _HEAD.size <= len(data):
         length, check = _HEAD.unpack_from(data, at)
         record = data[at + _HEAD.size : at + _HEAD.size + length]
-        if len(record) < length or zlib.crc32(record) != check:
+        if not length or len(record) < length or zlib.crc32(record) != check:
             return
         yield record
         at += _HEAD.size + length
