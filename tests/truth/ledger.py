@@ -11,7 +11,7 @@ from typing import Any
 from tests.truth.calls import Outcome
 from tests.truth.compare import Row
 
-PACKAGES = ("chromium", "firefox-esr", "coturn", "iproute2")
+PACKAGES = ("chromium", "firefox-esr", "coturn", "janus", "iproute2")
 FILE_NAME = "truth.json"
 
 

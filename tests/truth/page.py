@@ -29,6 +29,7 @@ ABOUT: Final = {
     "firefox": "Chromium (a) and Firefox (b, shares a canvas). 5 % and 80 ± 20 ms each way.",
     "turn": "Two Chromium over coturn by TCP; the road loses 2 % of what goes over TCP.",
     "reload": "b reloads its page, and a replaces its connection.",
+    "janus": "Two Chromium over Janus: alice over a road that loses 5 % each way, bob beside it.",
     "sleep": "The computer of b sleeps: each of its processes stands still for 90 s.",
 }
 INTRODUCTION: Final = Path(__file__).with_name("introduction.md")

@@ -19,6 +19,8 @@ from tests.browser.conftest import CHROMIUM
 from tests.conftest import Server, run_apart, start_server
 from tests.truth import wire
 from tests.truth.calls import API_PORT, CAMERA, CHROMIUM_FLAGS, PAGE_PORT, api, until
+from tests.truth.compare import Row
+from tests.truth.ledger import Ledger
 from tests.truth.rig import SIDES, Rig, Side, Way, listening, rig, why_none
 from tests.truth.sfu import JANUS, ROOM, janus
 
@@ -30,13 +32,14 @@ pytestmark = [
 ]
 
 HERE: Final = Path(__file__).parent
+RUN: Final = "janus"
 NAMES: Final[dict[Side, str]] = {"a": "alice", "b": "bob"}
 CONNECTIONS: Final[dict[Side, int]] = {"a": 3, "b": 3}
 """alice publishes two and watches bob's; bob publishes one and watches both of alice's."""
 ROAD: Final = Way(loss=5, delay_ms=80, jitter_ms=20)
 MEETING: Final = "rig-{room}"
-INTERVAL_S: Final = 40
-CALL_S: Final = 46
+INTERVAL_S: Final = 60
+CALL_S: Final = 70
 LOSS_LIMIT: Final = 0.5
 EDGE_PACKETS: Final = 2
 """Janus counts once a second, and a picture is a burst: so many fall on either side of an edge."""
@@ -62,7 +65,7 @@ class Outcome:
 
 
 @pytest.fixture(scope="module")
-def outcome(tmp_path_factory: pytest.TempPathFactory) -> Outcome:
+def outcome(tmp_path_factory: pytest.TempPathFactory, ledger: Ledger) -> Outcome:
     missing = [path.name for path in (CHROMIUM, JANUS) if not path.exists()]
     if why := why_none() or (f"needs Debian's {', '.join(missing)}" if missing else ""):
         pytest.skip(why)
@@ -73,6 +76,12 @@ def outcome(tmp_path_factory: pytest.TempPathFactory) -> Outcome:
             sessions, ssrcs, metrics = run_apart(call(there, server))
         finally:
             server.stop()
+    ledger.runs[RUN] = {
+        "browsers": ["Chromium", "Chromium"],
+        "interval_s": INTERVAL_S,
+        "sample_every_s": 1,
+        "roads": [{"after_s": 0, "ways": [vars(ROAD), vars(ROAD)]}],
+    }
     return Outcome(sessions, ssrcs, wire.read(there.road.log), metrics)
 
 
@@ -152,24 +161,31 @@ def first_full_interval(session: dict[str, Any], kind: str) -> tuple[dict[str, A
     return stream, (start_s, start_s + INTERVAL_S)
 
 
+def loss_row(
+    name: str, kind: str, injected: float, lost: float, stream: dict[str, Any], limit: float
+) -> Row:
+    reported = stream["packetLoss"][0]
+    return Row(RUN, f"{name} {kind}", 0, "packetLoss", injected, lost, reported, limit)
+
+
 @pytest.mark.parametrize("kind", [*OUT, *IN])
 def test_the_loss_of_a_lossy_road_is_the_wires_within_half_a_point(
-    outcome: Outcome, kind: str
+    outcome: Outcome, kind: str, ledger: Ledger
 ) -> None:
     stream, span = first_full_interval(outcome.sessions["alice"], kind)
     lost, packets = outcome.wire.loss(outcome.ssrcs[(OUT | IN)[kind]], span)
     assert packets > 100
     assert lost > 1
     limit = max(LOSS_LIMIT, 100 * EDGE_PACKETS / packets)
-    assert stream["packetLoss"][0] == pytest.approx(lost, abs=limit)
+    ledger.check([loss_row("alice", kind, ROAD.loss, lost, stream, limit)])
 
 
 @pytest.mark.parametrize("kind", ["audioIn", "videoIn", "shareIn", "audioOut", "videoOut"])
 def test_who_is_on_a_clean_link_shows_no_loss_of_somebody_elses(
-    outcome: Outcome, kind: str
+    outcome: Outcome, kind: str, ledger: Ledger
 ) -> None:
     stream, _ = first_full_interval(outcome.sessions["bob"], kind)
-    assert stream["packetLoss"][0] == pytest.approx(0, abs=LOSS_LIMIT)
+    ledger.check([loss_row("bob", kind, 0, 0, stream, LOSS_LIMIT)])
 
 
 @pytest.mark.parametrize("kind", IN)

@@ -120,9 +120,7 @@ def viewer_row(
         return None
     if known is None or stats.packets_sent < known.sent or stats.bytes_sent < known.octets:
         begun = first(stats, at_us, heard, source, run=0 if known is None else known.run + 1)
-        return begun, row_of(
-            begun, stats, kind, transport, stream, sure=heard is not None, whole=True
-        )
+        return begun, row_of(begun, stats, kind, transport, stream, sure=True, whole=True)
     fresh = heard is not None and heard != known.heard
     if not fresh and at_us - known.at_us < UNHEARD_US_MAX:
         return None
@@ -191,12 +189,11 @@ def own_loss(
     step: float | None,
 ) -> float | None:
     """What the viewer's own link lost between two of its reports: less the gaps passed on."""
-    if heard is None or known.heard is None:
-        return None
-    if step is None or source is None or known.forwarded is None:
+    if heard is None or step is None or source is None or known.forwarded is None:
         return None
     gaps = source.unfilled - known.forwarded.unfilled
-    lost = heard[0] - known.heard[0] - gaps
+    before = known.heard[0] if known.heard is not None else 0  # RTCP's count begins at 0
+    lost = heard[0] - before - gaps
     # Beyond what was sent, or taken back: a counter was reset.
     return lost if -step <= lost <= step and gaps >= -step else None
 
