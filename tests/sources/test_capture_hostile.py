@@ -258,6 +258,66 @@ def test_no_order_of_packets_makes_more_arrive_than_were_expected(numbers: list[
         assert 0 < order.received <= order.expected
 
 
+Arrival = tuple[int, int]
+"""(ns since the first was sent, number)."""
+INTERVAL_MS = 2_000
+
+
+@st.composite
+def arrivals(draw: st.DrawFn) -> list[Arrival]:
+    """20 s of a packet each 20 ms: bursts of loss, copies, and delays of up to 200 ms."""
+    dice = random.Random(draw(st.integers(0, 2**32)))
+    loss, copies = draw(st.floats(0, 0.5)), draw(st.floats(0, 0.3))
+    delay_ns = draw(st.integers(1, 200_000_000))
+    first = draw(st.integers(0, 2**16))
+    came: list[Arrival] = []
+    losing = False
+    for place in range(1_000):
+        losing = dice.random() < (0.7 if losing else loss / 3)
+        if not losing:
+            at_ns = place * 20_000_000 + dice.randrange(delay_ns)
+            came.append((at_ns, first + place))
+            if dice.random() < copies:
+                came.append((at_ns + dice.randrange(1, delay_ns + 1), first + place))
+    return sorted(came)
+
+
+def modelled(came: list[Arrival]) -> list[float | None]:
+    """Loss of each whole interval, found by looking at all packets anew for each border."""
+    start_ns = (START_NS + came[0][0]) // 1_000_000 * 1_000_000 - START_NS
+
+    def counted(at_ms: int) -> tuple[int, int]:
+        numbers = {number for at_ns, number in came if at_ns < start_ns + at_ms * 1_000_000}
+        return (max(numbers) - min(numbers) + 1, len(numbers)) if numbers else (0, 0)
+
+    values: list[float | None] = []
+    for index in range((came[-1][0] - start_ns) // 1_000_000 // INTERVAL_MS):
+        before, after = counted(index * INTERVAL_MS), counted((index + 1) * INTERVAL_MS)
+        expected, received = after[0] - before[0], after[1] - before[1]
+        lost = 100 * (expected - received) / expected if expected >= 50 else None
+        values.append(None if lost is None else round(min(max(lost, 0.0), 100.0), 2))
+    return values
+
+
+@settings(max_examples=60, deadline=None)
+@given(arrivals())
+def test_loss_of_intervals_is_that_of_a_slow_model(
+    tmp_path_factory: pytest.TempPathFactory, came: list[Arrival]
+) -> None:
+    path = tmp_path_factory.getbasetemp() / "model.pcap"
+    frames = [
+        (START_NS + at_ns, packets.frame(packets.ip(packets.rtp(number, number * 160))))
+        for at_ns, number in came
+    ]
+    packets.pcap(path, frames)
+    taken = capture.read(path, ports=[6000], interval_s=INTERVAL_MS / 1_000)
+    check(taken)
+    model = modelled(came)
+    for session in taken.sessions:
+        (stream,) = session.audioIn + session.audioOut
+        assert stream.packetLoss[: len(model)] == model
+
+
 @settings(max_examples=60, deadline=None)
 @given(st.lists(st.binary(max_size=300), max_size=60), st.sampled_from([1, 113, 276, 101, 0]))
 def test_no_frame_is_an_exception(
