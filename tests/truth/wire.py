@@ -14,6 +14,7 @@ SRTP_TAG_OCTETS: Final = 10
 CLOCKS_HZ: Final = {"audio": 48_000, "video": 90_000, "share": 90_000}
 JITTER_STEP_MAX: Final = 450_000
 """libwebrtc leaves out a step of more clock units: 5 s of video."""
+UNDER_WAY_S_MAX: Final = 1.0
 HEARD_SLACK_S: Final = 0.001
 Span = tuple[float, float]
 
@@ -41,6 +42,13 @@ class Wire:
         due = [packet for packet in self.streams[ssrc] if span[0] <= packet.out_s < span[1]]
         lost = sum(packet.dropped for packet in due)
         return 100 * lost / max(len(due), 1), len(due)
+
+    def overtaken(self, ssrc: int, at_s: float) -> int:
+        """Packets that others have overtaken at a moment: the receiver counts them as lost yet."""
+        near = [p for p in self.streams[ssrc] if abs(p.in_s - at_s) < UNDER_WAY_S_MAX]
+        arrived = [p.in_s for p in near if not p.dropped and p.out_s <= at_s]
+        newest = max(arrived, default=0.0)
+        return sum(not p.dropped and p.in_s < newest and p.out_s > at_s for p in near)
 
     def received_bit_rate(self, ssrc: int, span: Span) -> float:
         """Bit/s of payload that arrived; what was sent again has an SSRC of its own."""
