@@ -12,7 +12,7 @@ import pytest
 
 from roomtone.store import MeetingQuery, open_store
 from tests.cli.running import one_line, roomtone
-from tests.conftest import start_server
+from tests.conftest import DATA, start_server
 from tests.measure.truth import SERIES
 from tests.sources.dumps import INTERNALS, RTCSTATS
 
@@ -120,6 +120,18 @@ def test_a_meeting_made_of_a_file_says_so_and_a_named_one_keeps_its_title(near: 
     titles = {meeting.id == "weekly": meeting.title for meeting in found}
     assert titles[False] == "Imported: rtcstats dump"
     assert "Imported" not in titles[True]
+
+
+def test_a_capture_lands_with_its_ports_and_again_changes_nothing(near: Place) -> None:
+    pytest.importorskip("libpcap")
+    file = near.file((DATA / "rtp" / "g711-5pct-exact-loopback.pcapng").read_bytes())
+    for _ in range(2):
+        result = roomtone("import", file, "--port", "5004", *near.flags)
+        assert (result.returncode, result.stdout) == (0, "imported 2 of 2 items from 1 file\n")
+        found = near.exported()
+    [loss] = [one["audioIn"][0]["packetLoss"] for one in found if one["audioIn"]]
+    assert loss == [pytest.approx(5.0, abs=0.1)]
+    assert near.exported() == found
 
 
 def test_a_bad_file_is_named_and_the_others_land(near: Place) -> None:
