@@ -22,7 +22,7 @@ from roomtone.store import Store
 QUEUE_DATAGRAMS_MAX: Final = 8_192
 DATAGRAMS_S_MAX: Final = 5_000
 TURN_DATAGRAMS_MAX: Final = 64
-"""So many are read before others have their turn: 1 to 2 ms."""
+"""So many are read before others have their turn: 20 us each."""
 BURST_DATAGRAMS_MAX: Final = 1_024
 GATHER_S: Final = 0.25
 TICK_S: Final = 5.0
