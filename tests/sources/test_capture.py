@@ -1,5 +1,6 @@
 """Captures of RTP as meetings: what is found in them, and what the figures are."""
 
+import random
 import struct
 import sys
 from pathlib import Path
@@ -174,6 +175,22 @@ def test_bit_rate_is_unknown_where_padding_was_cut_off(tmp_path: Path) -> None:
     heard = one(by_address(capture.read(path))[BOB].audioIn)
     assert heard.packetLoss == [0.0]
     assert heard.mediaBitRate == []
+
+
+@pytest.mark.parametrize("padded", [False, True])
+def test_srtp_counts_by_its_header_and_its_padding_is_not_guessed(
+    tmp_path: Path, padded: bool
+) -> None:
+    dice = random.Random(5)
+    frames = []
+    for place, (at_ns, _) in enumerate(packets.talk(10, lost=(3, 4, 5))):
+        number = place if place < 3 else place + 3
+        plain = packets.rtp(number, number * 160, payload=dice.randbytes(170))
+        secret = bytes([plain[0] | 0x20]) + plain[1:] if padded and place % 50 == 7 else plain
+        frames.append((at_ns, packets.frame(packets.ip(secret))))
+    heard = one(by_address(taken_of(tmp_path, frames))[BOB].audioIn)
+    assert heard.packetLoss == [0.6]
+    assert heard.mediaBitRate == ([] if padded else [67_600])
 
 
 @pytest.mark.parametrize("snaplen", [30, 41, 53])

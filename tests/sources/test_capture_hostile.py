@@ -342,7 +342,7 @@ def test_no_datagram_is_an_exception(
     check(capture.read(path, ports=[B.port]))
 
 
-@settings(max_examples=150, deadline=None)
+@settings(max_examples=60, deadline=None)
 @given(st.text(max_size=600))
 def test_no_sip_message_is_an_exception(
     tmp_path_factory: pytest.TempPathFactory, text: str

@@ -227,8 +227,11 @@ def payload_octets(first: int, data: bytes, start: int, length: int) -> int | No
     octets = length - size
     if octets < 0:
         return None
-    if first & 32:
-        if len(data) < start + length:
-            return -1
-        octets -= data[start + length - 1]
-    return octets if octets >= 0 else None
+    if not first & 32:
+        return octets
+    if len(data) < start + length or not octets:
+        return -1
+    padding = data[start + length - 1]
+    zeros = data[start + length - padding : start + length - 1]
+    # SRTP encrypts the count, and its tag is last: what does not look like padding tells nothing.
+    return octets - padding if 0 < padding <= octets and not any(zeros) else -1
