@@ -45,20 +45,33 @@ def went_back(before: Counters, after: Counters) -> tuple[bool, ...]:
     )
 
 
+def overtook(three: Sampled, ssrc: int, limit_ms: int) -> bool:
+    """Whether a counter went back and then past where it had been, within three reports."""
+    looks = [counters.get(ssrc) for _, counters in three]
+    if len(looks) < 3 or None in looks or three[1][0] - three[0][0] > limit_ms:
+        return False
+    one, two, last = (look for look in looks if look is not None)
+    return any(
+        back and not behind
+        for back, behind in zip(went_back(one, two), went_back(one, last), strict=True)
+    )
+
+
 def pieces_of(seen: Sampled, ssrc: int, limit_ms: int) -> list[list[Piece | None]]:
     """Unbroken chains of one stream; None is a pair that contradicts itself."""
     chains: list[list[Piece | None]] = [[]]
-    for (start_ms, first), (end_ms, second) in pairwise(seen):
+    for index, ((start_ms, first), (end_ms, second)) in enumerate(pairwise(seen)):
         before, after = first.get(ssrc), second.get(ssrc)
         if before is None or after is None or end_ms - start_ms > limit_ms:
             chains.append([])
-        elif any(went_back(before, after)):
+        elif any(went_back(before, after)) or overtook(seen[index - 1 : index + 2], ssrc, limit_ms):
             chains[-1].append(None)
         else:
             packets = after.received - after.again - before.received + before.again
             octets = after.octets - after.octets_again - before.octets + before.octets_again
             lost = after.lost - before.lost
-            possible = packets >= 0 and octets >= 0
+            fits = after.octets - before.octets <= 65_535 * (after.received - before.received)
+            possible = packets >= 0 and octets >= 0 and fits
             piece = Piece(start_ms, end_ms, packets, 8 * octets, lost)
             chains[-1].append(piece if possible else None)
     return chains

@@ -60,7 +60,8 @@ def looks(draw: st.DrawFn, length_ms: int, *, missing: bool = True) -> list[int]
     usual_ms = draw(st.integers(300, 10_000))
     dice = random.Random(draw(st.integers(0, 2**32)))
     left_out = draw(st.sampled_from([0.0, 0.0, 0.1])) if missing else 0.0
-    times, at_ms = [], draw(st.integers(0, 2_000))
+    times: list[int] = []
+    at_ms = draw(st.integers(0, 2_000))
     while at_ms <= length_ms + 2_000 and len(times) < 80:
         times.append(at_ms)
         at_ms += min(round(usual_ms * dice.uniform(0.2, 2.0)) + 1, 10_000)

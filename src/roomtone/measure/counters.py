@@ -12,6 +12,14 @@ from typing import Final
 from msgspec import Struct
 
 from roomtone.measure import padding
+from roomtone.measure.plausible import (
+    FRAMES_PER_S_MAX,
+    OCTETS_PER_PACKET_MAX,
+    any_dipped,
+    dipped,
+    dipped_below,
+    jumped,
+)
 from roomtone.measure.snapshot import Remote, Row, Snapshot
 from roomtone.model import StreamKind
 
@@ -24,6 +32,7 @@ GAP_MS_MAX: Final = 300_000
 WRAP_BITS: Final = (16, 24, 32)
 WRAP_RATE_FACTOR: Final = 4.0
 WRAP_ALLOWANCE: Final = 100.0
+RTT_MS_MAX: Final = 60_000
 OVER_TCP: Final = frozenset({"TCP", "TLS"})
 
 Key = tuple[str, StreamKind, int]
@@ -111,12 +120,20 @@ class Rates(Struct):
     bytes: float | None = None
 
 
-def flow(before: Row, after: Row, start_ms: int, end_ms: int, rates: Rates) -> Flow | None:
-    """The difference of two rows of a stream; None when the counters do not fit together."""
+def flow(
+    before: Row, after: Row, start_ms: int, end_ms: int, rates: Rates, earlier: Row | None = None
+) -> Flow | None:
+    """The difference of two rows of a stream; None when the counters do not fit together.
+
+    `earlier` is the row before the two: it tells a counter that was wrong once from one that began
+    anew.
+    """
     seconds = (end_ms - start_ms) / 1000
+    if earlier is not None and any_dipped(earlier, before, after):
+        return None
     counted = delta(before.packets, after.packets, rate=rates.packets, seconds=seconds)
     again = delta(before.retransmitted, after.retransmitted, rate=rates.packets, seconds=seconds)
-    if counted is None or again is None or again > counted:
+    if counted is None or again is None or again > counted or jumped(counted, seconds):
         return None
     rates.packets = counted / seconds
     packets = counted - again
@@ -128,15 +145,21 @@ def flow(before: Row, after: Row, start_ms: int, end_ms: int, rates: Rates) -> F
         )
         if octets is None or octets_again is None or octets_again > octets:
             return None
+        if octets > OCTETS_PER_PACKET_MAX * counted:
+            return None
         rates.bytes = octets / seconds
         bits = 8 * (octets - octets_again)
     lost = lost_between(before, after, packets, rates.packets, seconds)
+    frames = frames_between(before, after, seconds)
+    if earlier is not None:
+        lost = None if dipped_below(earlier, before, after) else lost
+        frames = None if dipped(earlier.frames, before.frames, after.frames) else frames
     return Flow(
         start_ms=start_ms,
         end_ms=end_ms,
         packets=packets,
         bits=bits,
-        frames=grown(before.frames, after.frames),
+        frames=frames,
         height=after.height,
         jitter_ms=after.jitter_ms if packets else None,
         lost=lost,
@@ -144,6 +167,14 @@ def flow(before: Row, after: Row, start_ms: int, end_ms: int, rates: Rates) -> F
         codec=after.codec,
         transport=after.transport,
     )
+
+
+def frames_between(before: Row, after: Row, seconds: float) -> float | None:
+    """Frames sent or decoded; None where the counter is unknown, went back or jumped."""
+    frames = grown(before.frames, after.frames)
+    if frames is None or frames > FRAMES_PER_S_MAX * max(seconds, 1.0):
+        return None
+    return frames
 
 
 def grown(before: float | None, after: float | None) -> float | None:
@@ -163,10 +194,10 @@ def lost_between(
     """
     if before.lost is None or after.lost is None or after.transport in OVER_TCP:
         return None
-    lost = after.lost - before.lost
-    if lost >= -packets:
-        return lost
-    return delta(before.lost, after.lost, rate=rate, seconds=seconds)
+    lost: float | None = after.lost - before.lost
+    if lost is not None and lost < -packets:
+        lost = delta(before.lost, after.lost, rate=rate, seconds=seconds)
+    return None if lost is None or jumped(lost, seconds) else lost
 
 
 def flows(chain: Sequence[tuple[int, Row]], limit_ms: int, quiet: padding.Quiet) -> list[Flow]:
@@ -179,8 +210,11 @@ def flows(chain: Sequence[tuple[int, Row]], limit_ms: int, quiet: padding.Quiet)
     found: list[Flow] = []
     silent: list[Flow] = []
     rates = Rates()
+    earlier: Row | None = None
     for (start_ms, before), (end_ms, after) in itertools.pairwise(chain):
-        piece = flow(before, after, start_ms, end_ms, rates) if end_ms > start_ms else None
+        assert end_ms > start_ms, "snapshots of a connection have times of their own"
+        piece = flow(before, after, start_ms, end_ms, rates, earlier)
+        earlier = before if incomplete(piece, after) else None
         if piece and piece.packets and padding.may_hide(after):
             piece.bits = piece.bits if quiet(start_ms, end_ms) else None
         if piece is None:
@@ -193,6 +227,15 @@ def flows(chain: Sequence[tuple[int, Row]], limit_ms: int, quiet: padding.Quiet)
             silent = []
             found.append(piece)
     return found
+
+
+def incomplete(piece: Flow | None, after: Row) -> bool:
+    """Whether a counter of the later row did not fit: only then the next pair has to be doubted."""
+    if piece is None:
+        return True
+    return (piece.frames is None and after.frames is not None) or (
+        piece.lost is None and after.lost is not None
+    )
 
 
 class Point(Struct, gc=False):
@@ -287,12 +330,14 @@ def heard_loss(before: Point, after: Point) -> tuple[float | None, float | None]
         return None, None
     lost = after.remote.lost - before.remote.lost
     received = grown(before.remote.received, after.remote.received)
+    sent = max(after.sent - before.sent, 0.0)
+    if jumped(max(lost, sent, received or 0.0), (after.at_ms - before.at_ms) / 1000):
+        return None, None
     if received is not None:
         return lost, max(lost + received, 0.0)
-    sent = after.sent - before.sent
-    if lost < -max(sent, 0.0):
+    if lost < -sent:
         return None, None
-    return lost, max(sent, 0.0)
+    return lost, sent
 
 
 def trips(runs: Iterable[Sequence[Point]], limit_ms: int) -> list[Trip]:
@@ -308,7 +353,8 @@ def trips(runs: Iterable[Sequence[Point]], limit_ms: int) -> list[Trip]:
                 if point.remote.rtt_count and point.remote.rtt_count == before.remote.rtt_count:
                     continue
                 rtt_ms = rtcp_rtt_ms(before.remote, point.remote)
-                if rtt_ms and 0 < point.at_ms - before.at_ms <= limit_ms:
+                span_ms = point.at_ms - before.at_ms
+                if rtt_ms and rtt_ms <= RTT_MS_MAX and 0 < span_ms <= limit_ms:
                     found.append(Trip(before.at_ms, point.at_ms, rtt_ms))
             before = point
     return found
@@ -336,7 +382,8 @@ def stun_trips(chain: Sequence[Snapshot], limit_ms: int) -> list[Trip]:
             if count == 0:
                 continue
             span_ms = snapshot.at_ms - known.at_ms
-            if count > 0 and total > 0 and 0 < span_ms <= limit_ms:
+            fits = count > 0 and 0 < 1000 * total <= RTT_MS_MAX * count
+            if fits and 0 < span_ms <= limit_ms:
                 found.append(Trip(known.at_ms, snapshot.at_ms, 1000 * total / count))
         known = snapshot
     return found

@@ -4,6 +4,7 @@ Fields and links are those of W3C webrtc-stats; what Chromium, Firefox and aiort
 said where it is handled.
 """
 
+import heapq
 from collections.abc import Iterable, Mapping
 from typing import Final
 
@@ -15,7 +16,8 @@ from roomtone.measure.snapshot import Remote, Row, Seen, Snapshot, Stun
 from roomtone.model import StreamKind, epoch_ms
 
 ROWS_MAX: Final = 200
-"""RTP streams of one report that are measured: the first so many."""
+"""RTP streams of one report that are measured: those that carried the most packets."""
+HEIGHT_PX_MAX: Final = 16_384
 JITTER_S_MAX: Final = 10.0
 REPORT_AGE_MS_MAX: Final = 60_000.0
 ADDRESS_LENGTH_MAX: Final = 64
@@ -79,11 +81,20 @@ def snapshot(report: Report) -> Snapshot:
     local = found.by_id.get(pair.local_candidate_id or "") if pair else None
     return Snapshot(
         at_ms=round(report.timestamp),
-        rows=rows[:ROWS_MAX],
+        rows=rows if len(rows) <= ROWS_MAX else busiest(rows),
         stun=stun_of(pair),
         network_type=network_type(local),
         local_ip=local_ip(local),
     )
+
+
+def busiest(rows: list[Row]) -> list[Row]:
+    """As many as are measured, in the order of the report.
+
+    Counts only grow, so that a stream that was kept once is mostly kept in the next report too.
+    """
+    kept = heapq.nlargest(ROWS_MAX, range(len(rows)), key=lambda index: rows[index].packets)
+    return [rows[index] for index in sorted(kept)]
 
 
 def row_of(entry: Entry, found: Index, report: Report) -> Row | None:
@@ -105,7 +116,7 @@ def row_of(entry: Entry, found: Index, report: Report) -> Row | None:
         bytes=entry.bytes_received if incoming else entry.bytes_sent,
         retransmitted_bytes=bytes_again or 0.0,
         frames=entry.frames_decoded if incoming else entry.frames_sent,
-        height=entry.frame_height or None,
+        height=height_px(entry),
         jitter_ms=jitter_ms(entry, codec) if incoming else None,
         codec=codec_label(codec.mime_type, codec.sdp_fmtp_line or "")
         if codec is not None and codec.mime_type
@@ -113,6 +124,12 @@ def row_of(entry: Entry, found: Index, report: Report) -> Row | None:
         transport=transport_of(selected_pair(found, entry.transport_id), found),
         remote=remote_of(entry, codec, found, report.timestamp),
     )
+
+
+def height_px(entry: Entry) -> float | None:
+    """The picture's height; None where it is 0, or no picture has it."""
+    height = entry.frame_height
+    return height if height and height <= HEIGHT_PX_MAX else None
 
 
 def stream_kind(entry: Entry, found: Index, roles: Mapping[str, str]) -> StreamKind | None:
@@ -210,7 +227,7 @@ def jitter_ms(entry: Entry, codec: Entry | None) -> float | None:
         return None
     if isinstance(value, int) and value >= 1:
         rate = codec.clock_rate if codec is not None else None
-        return 1000.0 * value / rate if rate else None
+        value = value / rate if rate else JITTER_S_MAX
     return 1000.0 * value if value < JITTER_S_MAX else None
 
 
