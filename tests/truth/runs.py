@@ -94,12 +94,12 @@ def codec(label: str) -> tuple[Plan, Script]:
 
 RUNS: Final[dict[str, tuple[Plan, Script]]] = {
     "both ways": (Plan(road=(LOSSY, LOSSY)), lasting(145)),
-    "steps": (Plan(interval_s=20, sample_every_s=5, road=(CLEAN, CLEAN)), steps),
+    "steps": (Plan(interval_s=20, sample_every_s=2, road=(CLEAN, CLEAN)), steps),
     "firefox": (
         Plan(
             browsers=("chromium", "firefox"),
             interval_s=30,
-            sample_every_s=5,
+            sample_every_s=2,
             road=(LOSSY, LOSSY),
         ),
         lasting(75),
