@@ -5,7 +5,6 @@ Some examples in an ordinary run; ROOMTONE_EXAMPLES=10000 is the long one.
 
 import os
 import random
-from dataclasses import replace
 
 import pytest
 from hypothesis import assume, given, note, settings
@@ -22,9 +21,6 @@ PACKETS_MIN = 50
 
 parts = st.sampled_from([0.0, 0.0, 0.01, 0.05, 0.2, 0.6])
 spans = st.tuples(st.integers(0, 200_000), st.integers(500, 80_000))
-restarts = st.lists(st.tuples(st.integers(5_000, 200_000), st.just("restart")), max_size=2).map(
-    tuple
-)
 breaks = st.tuples(st.integers(0, 200_000), st.sampled_from(["ssrc", "restart"]))
 calls = st.builds(
     Call,
@@ -48,7 +44,6 @@ unbroken_calls = st.builds(
     twice=parts,
     again=st.sampled_from([0.0, 0.5, 1.0]),
 )
-watched_calls = st.builds(replace, unbroken_calls, breaks=restarts)
 BEGUN_MS = 4_000
 """By then, packets have come."""
 intervals = st.sampled_from([1, 7.5, 10, 60])
@@ -123,11 +118,15 @@ def test_a_call_in_order_tells_the_same_however_it_is_cut(
 
 
 @many
-@given(watched_calls, intervals, st.data())
+@given(unbroken_calls, intervals, st.data())
 def test_a_call_tells_the_same_in_any_order(
     call: Call, interval_s: float, data: st.DataObject
 ) -> None:
-    """All but the first two reports, which set the phase, shuffled and some of them repeated."""
+    """All but the first two reports, which set the phase, shuffled and some of them repeated.
+
+    Without restarts: one that only sparse reports show begins a run with a phase of its own, and
+    that stays when the reports between come.
+    """
     reports = reports_of(watched(call, data))
     dice = random.Random(data.draw(st.integers(0, 2**32)))
     late = [*reports[2:], *dice.choices(reports, k=len(reports) // 4)]
