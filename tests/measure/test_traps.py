@@ -392,3 +392,17 @@ def test_a_column_that_nobody_measured_is_empty_and_a_single_unknown_value_is_nu
     assert stream.packetLoss == [0.0, None, None]
     assert stream.mediaBitRate == [8_000] * 3
     assert (stream.latency, stream.jitter, stream.frameRate) == ([], [], [])
+
+
+@pytest.mark.parametrize(("known", "rates"), [(True, [64_000, 64_000]), (False, [])])
+def test_the_bit_rate_of_several_streams_is_known_when_all_are(
+    known: bool, rates: list[int]
+) -> None:
+    def both(n: int) -> list[Entry]:
+        one, other = (inbound(500 * n, kind="video", ssrc=ssrc, id=f"I{ssrc}") for ssrc in (1, 2))
+        one["bytesReceived"] = 40_000 * n
+        other["bytesReceived"] = 40_000 * n if known else None
+        return [one, other]
+
+    told = measure(*(report(10 * n, *both(n)) for n in range(1, 4)))
+    assert only(told, "videoIn", "mediaBitRate") == rates

@@ -109,6 +109,9 @@ class Part(Struct):
     """One stream's share of an interval."""
 
     packets: float = 0.0
+    ms: float = 0.0
+    bits: float = 0.0
+    bits_ms: float = 0.0
     frames: float = 0.0
     frames_ms: float = 0.0
     jitter: Mean = field(default_factory=Mean)
@@ -132,7 +135,6 @@ class Cell(Struct):
 
     parts: dict[Key, Part] = field(default_factory=dict)
     spans: Spans = field(default_factory=list)
-    bits: float = 0.0
     bits_spans: Spans = field(default_factory=list)
     bits_of_receiver: bool = False
     losses: Losses = field(default_factory=Losses)
@@ -148,9 +150,11 @@ class Cell(Struct):
             ms = high - low
             share = ms / (flow.end_ms - flow.start_ms)
             part.packets += flow.packets * share
+            part.ms += ms
             cover(self.spans, low, high)
             if flow.bits is not None:
-                self.bits += flow.bits * share
+                part.bits += flow.bits * share
+                part.bits_ms += ms
                 self.bits_of_receiver = self.bits_of_receiver or flow.bits_of_receiver
                 cover(self.bits_spans, low, high)
             if flow.lost is not None and flow.expected is not None:
@@ -283,9 +287,9 @@ def sample(cell: Cell, size_ms: float, end_ms: float) -> Sample:
         if covered_ms(mean.spans) >= enough_ms:
             values["latency"] = round(mean.value(), 1)
             origins["latency"] = "rtcp" if origin == "rtcp" else "stun"
-    bits_ms = covered_ms(cell.bits_spans)
-    if bits_ms >= enough_ms and bit_rate_is_sure(cell, losses, 1000 * cell.bits / bits_ms, end_ms):
-        values["mediaBitRate"] = rounded_bit_rate(1000 * cell.bits / bits_ms)
+    rate = bit_rate_of(cell) if covered_ms(cell.bits_spans) >= enough_ms else None
+    if rate is not None and bit_rate_is_sure(cell, losses, rate, end_ms):
+        values["mediaBitRate"] = rounded_bit_rate(rate)
         origins["mediaBitRate"] = (
             "receiver" if cell.bits_of_receiver else "estimated" if losses.estimated else "counted"
         )
@@ -319,6 +323,17 @@ def loss_is_sure(losses: Losses, end_ms: float) -> bool:
         return True
     over = max(high for _, high in losses.spans) >= end_ms - ROUNDING_SLACK
     return over and padding.certain(losses.lost, losses.expected, losses.fewest)
+
+
+def bit_rate_of(cell: Cell) -> float | None:
+    """Bit/s of all streams together; None where one of them is unknown for most of its time."""
+    total = 0.0
+    for part in cell.parts.values():
+        if part.bits_ms < COVERAGE_MIN * part.ms - ROUNDING_SLACK:
+            return None
+        if part.bits_ms:
+            total += part.bits * part.ms / part.bits_ms
+    return 1000 * total / covered_ms(cell.spans)
 
 
 def bit_rate_is_sure(cell: Cell, losses: Losses, bits_per_s: float, end_ms: float) -> bool:
