@@ -17,7 +17,7 @@ class Piece:
     end_ms: int
     packets: int
     bits: int
-    lost: int
+    lost: int | None
 
 
 @dataclass
@@ -25,6 +25,7 @@ class Sum:
     """One interval."""
 
     covered_ms: float = 0.0
+    loss_ms: float = 0.0
     bits: float = 0.0
     lost: float = 0.0
     expected: float = 0.0
@@ -57,6 +58,26 @@ def overtook(three: Sampled, ssrc: int, limit_ms: int) -> bool:
     )
 
 
+def too_few_came(before: Counters, after: Counters) -> bool:
+    """Whether losses were taken back without packets that came late: that counter is wrong."""
+    media = after.received - after.again - before.received + before.again
+    return after.lost - before.lost < -media
+
+
+def lost_in(looks: Sampled, ssrc: int, limit_ms: int) -> int | None:
+    """What was lost between the last two looks; None after a dip that the look before tells."""
+    before, after = looks[-2][1][ssrc], looks[-1][1][ssrc]
+    if too_few_came(before, after):
+        return None
+    earlier = looks[0][1].get(ssrc) if len(looks) == 3 else None
+    if earlier is not None and looks[1][0] - looks[0][0] <= limit_ms:
+        restart = before.received < earlier.received
+        back = before.lost - earlier.lost < -max(before.received - earlier.received, 0)
+        if back and not restart and before.lost < earlier.lost <= after.lost:
+            return None
+    return after.lost - before.lost
+
+
 def pieces_of(seen: Sampled, ssrc: int, limit_ms: int) -> list[list[Piece | None]]:
     """Unbroken chains of one stream; None is a pair that contradicts itself."""
     chains: list[list[Piece | None]] = [[]]
@@ -69,7 +90,7 @@ def pieces_of(seen: Sampled, ssrc: int, limit_ms: int) -> list[list[Piece | None
         else:
             packets = after.received - after.again - before.received + before.again
             octets = after.octets - after.octets_again - before.octets + before.octets_again
-            lost = after.lost - before.lost
+            lost = lost_in(seen[max(index - 1, 0) : index + 2], ssrc, limit_ms)
             fits = after.octets - before.octets <= 65_535 * (after.received - before.received)
             possible = packets >= 0 and octets >= 0 and fits
             piece = Piece(start_ms, end_ms, packets, 8 * octets, lost)
@@ -132,5 +153,7 @@ def add(cell: Sum, piece: Piece, low_ms: float, high_ms: float) -> None:
     share = inside_ms / (piece.end_ms - piece.start_ms)
     cell.covered_ms += inside_ms
     cell.bits += share * piece.bits
-    cell.lost += share * piece.lost
-    cell.expected += share * max(piece.packets + piece.lost, 0)
+    if piece.lost is not None:
+        cell.loss_ms += inside_ms
+        cell.lost += share * piece.lost
+        cell.expected += share * max(piece.packets + piece.lost, 0)

@@ -87,7 +87,7 @@ def agree(cells: Cells, seen: Sampled, interval_s: float) -> None:
         assert told.get("mediaBitRate") == (pytest.approx(rate, abs=step) if enough else None)
         if abs(cell.expected - PACKETS_MIN) < 1e-3:
             continue  # which side of the limit it is depends on the last digit
-        enough = enough and cell.expected > PACKETS_MIN
+        enough = cell.loss_ms >= 500 * interval_s and cell.expected > PACKETS_MIN
         percent = min(max(100 * cell.lost / cell.expected, 0), 100) if cell.expected else 0
         assert told.get("packetLoss") == (pytest.approx(percent, abs=0.0051) if enough else None)
 

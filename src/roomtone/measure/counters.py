@@ -151,7 +151,7 @@ def flow(
         bits = 8 * (octets - octets_again)
     lost = lost_between(before, after, packets, rates.packets, seconds)
     frames = frames_between(before, after, seconds)
-    if earlier is not None:
+    if earlier is not None and before.packets >= earlier.packets:  # no restart
         lost = None if dipped_below(earlier, before, after) else lost
         frames = None if dipped(earlier.frames, before.frames, after.frames) else frames
     return Flow(
