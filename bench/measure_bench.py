@@ -37,7 +37,8 @@ DECODER: Final = json.Decoder(list[Report])
 GROWING: Final = frozenset(
     {"packetsReceived", "packetsSent", "bytesReceived", "bytesSent", "headerBytesReceived",
      "headerBytesSent", "framesDecoded", "framesSent", "framesEncoded", "framesReceived",
-     "totalSamplesReceived", "totalSamplesDuration", "jitterBufferEmittedCount", "responsesReceived"}
+     "totalSamplesReceived", "totalSamplesDuration", "jitterBufferEmittedCount",
+     "responsesReceived"}
 )  # fmt: skip
 
 Post = tuple[bytes, list[Report], list[Seen]]
@@ -169,7 +170,7 @@ def rows(bench: Bench) -> list[Row]:
             peer="decoding their JSON",
             peer_measured=medians["decode"],
             runs=rates["whole"],
-            note=f"normalising alone {medians['seen']:,.0f}, advance alone {medians['advance']:,.0f}",
+            note=f"normalising alone {medians['seen']:,.0f}, advancing {medians['advance']:,.0f}",
         ),
         Row(
             what="the same, time beside decoding their JSON",

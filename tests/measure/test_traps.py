@@ -132,20 +132,29 @@ def test_the_far_ends_old_report_is_not_counted_twice() -> None:
 
 
 @pytest.mark.parametrize(
-    ("bits", "before", "after", "bit_s"),
+    ("counter", "bits", "goes_on"),
     [
-        pytest.param(32, 2**32 - 5_000, 5_000, 8_000, id="32 bits"),
-        pytest.param(24, 2**24 - 5_000, 5_000, 8_000, id="24 bits"),
-        pytest.param(16, 2**16 - 5_000, 5_000, 8_000, id="16 bits"),
+        pytest.param("bytesReceived", 32, True, id="octets at 32 bits"),
+        pytest.param("bytesReceived", 24, False, id="octets at 24 bits: a restart"),
+        pytest.param("bytesReceived", 16, False, id="octets at 16 bits: a restart"),
+        pytest.param("packetsReceived", 32, True, id="packets at 32 bits"),
+        pytest.param("packetsReceived", 16, True, id="packets at 16 bits"),
     ],
 )
-def test_a_counter_that_wraps_goes_on(bits: int, before: int, after: int, bit_s: int) -> None:
+def test_a_counter_that_wraps_goes_on(counter: str, bits: int, goes_on: bool) -> None:
+    step = 10_000 if counter == "bytesReceived" else 500
+    values = [2**bits - step // 2 - step, 2**bits - step // 2, step // 2]
     reports = [
-        report(0, inbound(100, bytesReceived=before - 10_000)),
-        report(10, inbound(600, bytesReceived=before)),
-        report(20, inbound(1_100, bytesReceived=after)),
+        report(
+            10 * n,
+            inbound(100, bytesReceived=10_000 * n)
+            | {"packetsReceived": 100 + 500 * n}
+            | {counter: value},
+        )
+        for n, value in enumerate(values)
     ]
-    assert only(measure(*reports), "audioIn", "mediaBitRate") == [bit_s, bit_s]
+    rates = only(measure(*reports), "audioIn", "mediaBitRate")
+    assert rates == ([8_000, 8_000] if goes_on else [8_000])
 
 
 @pytest.mark.parametrize(

@@ -30,6 +30,7 @@ GAP_PERIODS: Final = 3
 GAP_MS_MAX: Final = 300_000
 """... but this long always does."""
 WRAP_BITS: Final = (16, 24, 32)
+OCTETS_WRAP_BITS: Final = (32,)
 WRAP_RATE_FACTOR: Final = 4.0
 WRAP_ALLOWANCE: Final = 100.0
 RTT_MS_MAX: Final = 60_000
@@ -94,11 +95,18 @@ def gap_ms(times: Sequence[int]) -> int:
     return min(max(GAP_MS_MIN, GAP_PERIODS * typical), GAP_MS_MAX)
 
 
-def delta(before: float, after: float, *, rate: float | None, seconds: float) -> float | None:
+def delta(
+    before: float,
+    after: float,
+    *,
+    rate: float | None,
+    seconds: float,
+    wraps: tuple[int, ...] = WRAP_BITS,
+) -> float | None:
     """after - before of a counter that only grows; None when it was reset.
 
-    A smaller value is a wrap at 16, 24 or 32 bits (RTP sequence numbers, RTCP's cumulative loss,
-    octet counts: RFC 3550, 6.4.1) only if the step that it makes fits the stream's `rate` (per
+    A smaller value is a wrap (RTP sequence numbers at 16 bits, RTCP's cumulative loss at 24, octet
+    counts at 32 and no less: RFC 3550, 6.4.1) only if the step that it makes fits the stream's `rate` (per
     second, None if unknown) over that time; else it is a restart.
     """
     if after >= before:
@@ -106,7 +114,7 @@ def delta(before: float, after: float, *, rate: float | None, seconds: float) ->
     if rate is None:
         return None
     plausible = WRAP_RATE_FACTOR * rate * seconds + WRAP_ALLOWANCE
-    for bits in WRAP_BITS:
+    for bits in wraps:
         step = after - before + 2.0**bits
         if before < 2.0**bits and 0 <= step <= plausible:
             return step
@@ -139,9 +147,9 @@ def flow(
     packets = counted - again
     bits = None
     if before.bytes is not None and after.bytes is not None:
-        octets = delta(before.bytes, after.bytes, rate=rates.bytes, seconds=seconds)
-        octets_again = delta(
-            before.retransmitted_bytes, after.retransmitted_bytes, rate=rates.bytes, seconds=seconds
+        octets = octets_between(before.bytes, after.bytes, rates, seconds)
+        octets_again = octets_between(
+            before.retransmitted_bytes, after.retransmitted_bytes, rates, seconds
         )
         if octets is None or octets_again is None or octets_again > octets:
             return None
@@ -167,6 +175,11 @@ def flow(
         codec=after.codec,
         transport=after.transport,
     )
+
+
+def octets_between(before: float, after: float, rates: Rates, seconds: float) -> float | None:
+    """The difference of a counter of octets."""
+    return delta(before, after, rate=rates.bytes, seconds=seconds, wraps=OCTETS_WRAP_BITS)
 
 
 def frames_between(before: Row, after: Row, seconds: float) -> float | None:
