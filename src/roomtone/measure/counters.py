@@ -106,8 +106,8 @@ def delta(
     """after - before of a counter that only grows; None when it was reset.
 
     A smaller value is a wrap (RTP sequence numbers at 16 bits, RTCP's cumulative loss at 24, octet
-    counts at 32 and no less: RFC 3550, 6.4.1) only if the step that it makes fits the stream's `rate` (per
-    second, None if unknown) over that time; else it is a restart.
+    counts at 32 and no less: RFC 3550, 6.4.1) only if the step that it makes fits the stream's
+    `rate` (per second, None if unknown) over that time; else it is a restart.
     """
     if after >= before:
         return after - before
