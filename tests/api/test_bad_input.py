@@ -10,7 +10,7 @@ import msgspec
 import pytest
 import zstandard
 
-from roomtone import ingest
+from roomtone import decoding
 from tests.conftest import Api, session, stream
 
 QUALITIES = "/v1/meeting/qualities"
@@ -341,7 +341,7 @@ def test_tens_of_thousands_of_tiny_objects_are_refused_before_they_are_decoded(
 
     api.token()
     monkeypatch.setattr(msgspec.json, "Decoder", never)
-    monkeypatch.setattr(ingest, "_decoders", {})
+    monkeypatch.setattr(decoding, "_decoders", {})
     assert_error(api.post(path, body), 400, names="at most 50000 objects in a body - at `$`")
 
 

@@ -15,7 +15,7 @@ from roomtone.aiortc import Watcher, watch
 from roomtone.client import Client
 from roomtone.model import MediaSession, Stream
 from tests.clients.aiortc_pair import Pair, pair, ssrc_of
-from tests.conftest import start_server
+from tests.conftest import run_apart, start_server
 
 DELAY_S = 0.04
 CALL_S = 17.0
@@ -56,7 +56,7 @@ def told(tmp_path_factory: pytest.TempPathFactory) -> tuple[Pair, dict[str, Medi
     server = start_server(data, "--interval-s", str(INTERVAL_S))
     try:
         token = server.token()
-        peers = asyncio.run(call(server.url, token))
+        peers = run_apart(call(server.url, token))
         with Client(server.url, token=token) as client:
             sessions = {one.participantId: one for one in client.sessions("m1")}
     finally:
@@ -184,7 +184,7 @@ def run(site: Site, until: Callable[[Watcher], bool], **options: Any) -> tuple[W
             await watcher.stop(timeout_s=0.5)
         return watcher
 
-    return asyncio.run(one()), said
+    return run_apart(one()), said
 
 
 def test_a_refusal_ends_it_and_is_said_once() -> None:
@@ -256,7 +256,7 @@ def test_a_connection_that_its_host_closes_ends_the_watch() -> None:
             async with asyncio.timeout(20):
                 await asyncio.wait([watcher._task])
 
-    asyncio.run(one())
+    run_apart(one())
     assert "leaveTime" in site.bodies[-1]["session"]
 
 
@@ -275,5 +275,5 @@ def test_without_private_attributes_retransmissions_are_not_taken_for_media() ->
                 receiver._RTCRtpReceiver__rtx_ssrc = None  # type: ignore[attr-defined]
             return await watching.report_of(peers.b)
 
-    found = [entry for entry in asyncio.run(one()) if entry["type"] == "inbound-rtp"]
+    found = [entry for entry in run_apart(one()) if entry["type"] == "inbound-rtp"]
     assert [entry["kind"] for entry in found] == ["audio"]
