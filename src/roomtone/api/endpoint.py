@@ -9,6 +9,7 @@ from starlette.requests import Request
 from starlette.routing import Route
 from starlette.types import ASGIApp, Receive, Scope, Send
 
+from roomtone.auth import TOKEN_LENGTH_MAX
 from roomtone.model import ID_LENGTH_MAX
 
 Handler = Callable[[Request], Awaitable[ASGIApp]]
@@ -33,6 +34,15 @@ def id_parameter(place: Literal["query", "path"] = "query") -> Parameter:
         description="Unique identifier of the meeting instance.",
         place=place,
         required=True,
+    )
+
+
+def token_parameter() -> Parameter:
+    """The token, for senders that can be given an address alone."""
+    return Parameter(
+        name="token",
+        schema={"type": "string", "maxLength": TOKEN_LENGTH_MAX},
+        description="The token, for a sender that can send no Authorization header.",
     )
 
 

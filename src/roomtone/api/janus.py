@@ -11,15 +11,17 @@ from starlette.requests import Request
 from starlette.responses import Response
 
 from roomtone import seeing
-from roomtone.api.endpoint import Endpoint, Parameter
+from roomtone.api.endpoint import Endpoint, Parameter, token_parameter
 from roomtone.api.wire import (
+    bearer,
     body_of,
     header_of,
+    principal_by,
     query_of,
     services_of,
     valid_meeting_id,
 )
-from roomtone.auth import TOKEN_LENGTH_MAX, Principal, authenticate
+from roomtone.auth import Principal
 from roomtone.decoding import decode
 from roomtone.errors import Conflict, Gone, Invalid
 from roomtone.model import ID_LENGTH_MAX
@@ -42,7 +44,7 @@ async def post_events(request: Request) -> Response:
     """
     services = services_of(request)
     query = query_of(request)
-    principal = principal_of_handler(services, request, query)
+    principal = principal_of_handler(request, query)
     meeting_id = query.get("meetingId", "")
     if meeting_id:
         valid_meeting_id(meeting_id)
@@ -61,21 +63,15 @@ async def post_events(request: Request) -> Response:
     return Response(status_code=204)
 
 
-def principal_of_handler(
-    services: Services, request: Request, query: Mapping[str, str]
-) -> Principal:
+def principal_of_handler(request: Request, query: Mapping[str, str]) -> Principal:
     """Who posts: by the query's token, a bearer token, or the password of Basic."""
     token = query.get("token")
     header = header_of(request, b"authorization")
     if token is not None:
-        header = b"Bearer " + token[: TOKEN_LENGTH_MAX + 1].encode("utf-8", "replace")
+        header = bearer(token)
     elif header is not None and header[:6].lower() == b"basic ":
         header = b"Bearer " + password_of(header[6:])
-    principal = services.this_turn.get(
-        header, lambda: authenticate(services.store, header, services.now_ms())
-    )
-    principal.require(WRITE)
-    return principal
+    return principal_by(request, header, WRITE)
 
 
 def password_of(credentials: bytes) -> bytes:
@@ -162,11 +158,7 @@ def endpoints() -> list[Endpoint]:
             summary="Take in a Janus server's events",
             scopes=(WRITE,),
             parameters=(
-                Parameter(
-                    name="token",
-                    schema={"type": "string", "maxLength": TOKEN_LENGTH_MAX},
-                    description="The token, for a handler that can send no Authorization header.",
-                ),
+                token_parameter(),
                 Parameter(
                     name="meetingId",
                     schema={"type": "string", "minLength": 1, "maxLength": ID_LENGTH_MAX},

@@ -5,9 +5,8 @@ from typing import Final
 from starlette.requests import Request
 from starlette.responses import Response
 
-from roomtone.api.endpoint import Endpoint, Parameter
-from roomtone.api.wire import body_of, header_of, principal_by, query_of, services_of
-from roomtone.auth import TOKEN_LENGTH_MAX
+from roomtone.api.endpoint import Endpoint, token_parameter
+from roomtone.api.wire import bearer, body_of, header_of, principal_by, query_of, services_of
 from roomtone.ingest_vq import parse_report, put_report
 
 VQ_TYPE: Final = "application/vq-rtcpxr"
@@ -21,7 +20,7 @@ async def post_vq_report(request: Request) -> Response:
     token = query_of(request).get("token")
     header = header_of(request, b"authorization")
     if header is None and token is not None:
-        header = b"Bearer " + token[: TOKEN_LENGTH_MAX + 1].encode("utf-8", "replace")
+        header = bearer(token)
     principal = principal_by(request, header, WRITE)
     now_ms = services.now_ms()
     report = parse_report(await body_of(request, VQ_TYPE, bytes_max=VQ_BYTES_MAX), now_ms)
@@ -46,13 +45,7 @@ def endpoints() -> list[Endpoint]:
             handler=post_vq_report,
             summary="Take in what an IP telephone reports of a call (RFC 6035)",
             scopes=(WRITE,),
-            parameters=(
-                Parameter(
-                    name="token",
-                    schema={"type": "string", "maxLength": TOKEN_LENGTH_MAX},
-                    description="The token, for a sender that can be given a URL alone.",
-                ),
-            ),
+            parameters=(token_parameter(),),
             body=str,
             body_type=VQ_TYPE,
             answers={204: None},

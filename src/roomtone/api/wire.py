@@ -16,7 +16,7 @@ from starlette.requests import Request
 from starlette.responses import Response
 from starlette.types import Receive, Scope, Send
 
-from roomtone.auth import Principal, authenticate
+from roomtone.auth import TOKEN_LENGTH_MAX, Principal, authenticate
 from roomtone.cache import COMPRESS_BYTES_MIN, RawHeaders, encode
 from roomtone.decoding import decode
 from roomtone.errors import Invalid, TooLarge, TooMany, UnsupportedMedia
@@ -107,6 +107,11 @@ def principal_by(request: Request, header: bytes | None, *any_scope: str) -> Pri
     if any_scope:
         principal.require(*any_scope)
     return principal
+
+
+def bearer(token: str) -> bytes:
+    """The header's value for a token that came in the query, cut where it is too long anyway."""
+    return b"Bearer " + token[: TOKEN_LENGTH_MAX + 1].encode("utf-8", "replace")
 
 
 def query_of(request: Request) -> Mapping[str, str]:
