@@ -79,7 +79,11 @@ def carried(
 
 
 def agrees(theirs: Sequence[Carried], runs: Iterable[Sequence[Point]]) -> bool:
-    """Whether the losses that RTCP brought are those that the receiver counted."""
+    """Whether the losses that RTCP brought are those that the receiver counted.
+
+    Without any report to check by they are not: whoever is in a meeting may say that it received
+    an SSRC.
+    """
     starts = [span.start_ms for span in theirs]
     checked = same = 0
     for point in (point for run in runs for point in run):
@@ -91,7 +95,7 @@ def agrees(theirs: Sequence[Carried], runs: Iterable[Sequence[Point]]) -> bool:
         low = theirs[first].counter - max(theirs[first].lost, 0.0) - COUNTER_SLACK
         checked += 1
         same += low <= lost <= theirs[last].counter + COUNTER_SLACK
-    return same >= AGREE_MIN * checked
+    return checked > 0 and same >= AGREE_MIN * checked
 
 
 def heard(theirs: Iterable[Carried]) -> list[Heard]:

@@ -1,0 +1,59 @@
+"""A receiver's count is taken for what was sent only when RTCP brought the same one."""
+
+import pytest
+
+from roomtone.measure import Carried, Measured
+from tests.measure.calls import START_MS, Entry, advance, only, origin_of, outbound, remote, report
+
+PERIOD_S = 5
+PERIODS = 24
+SENT = 250
+CLAIMED = 25
+"""Packets a period: sent, and lost as another session of the meeting says."""
+
+
+def claims() -> list[Carried]:
+    """What the other says that it received of SSRC 2."""
+    at_ms = [START_MS + 1000.0 * PERIOD_S * number for number in range(PERIODS + 1)]
+    return [
+        Carried(at_ms[number], at_ms[number + 1], CLAIMED, SENT, CLAIMED * (number + 1), None, None)
+        for number in range(PERIODS)
+    ]
+
+
+def heard(number: int, lost_a_period: float) -> Entry:
+    """A report of the far end, which is told from the one before by its round trip's number."""
+    return remote(lost_a_period * number, roundTripTimeMeasurements=number)
+
+
+def told(lost_a_period: float | None) -> Measured:
+    """A sender whose RTCP brings so many losses a period; None: it brings none."""
+    reports = [
+        report(
+            PERIOD_S * number,
+            outbound(SENT * (number + 1)),
+            *([] if lost_a_period is None else [heard(number, lost_a_period)]),
+        )
+        for number in range(PERIODS + 1)
+    ]
+    return advance(b"", reports, interval_s=60, far={2: claims()})[1]
+
+
+@pytest.mark.parametrize(
+    ("lost_a_period", "loss", "origin"),
+    [
+        pytest.param(CLAIMED, [10.0, 10.0], "receiver", id="RTCP brought the same"),
+        pytest.param(0, [0.0, 0.0], "reported", id="RTCP brought none: the way ended before"),
+        pytest.param(CLAIMED / 5, [2.0, 2.0], "reported", id="RTCP brought another count"),
+        pytest.param(None, [], None, id="no RTCP came: anybody could say so"),
+    ],
+)
+def test_a_count_that_rtcp_does_not_show_is_not_believed(
+    lost_a_period: float | None, loss: list[float], origin: str | None
+) -> None:
+    found = told(lost_a_period)
+    if not loss:
+        assert all(stream.packetLoss == [] for stream in found.streams.get("audioOut", []))
+        return
+    assert only(found, "audioOut", "packetLoss") == loss
+    assert origin_of(found, "audioOut", "packetLoss") == origin
