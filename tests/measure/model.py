@@ -5,7 +5,7 @@ is shared with `measure`, nothing is incremental, nothing is fast.
 """
 
 import statistics
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from itertools import pairwise
 
 from tests.measure.histories import Counters, Sampled
@@ -13,22 +13,43 @@ from tests.measure.histories import Counters, Sampled
 
 @dataclass
 class Piece:
+    ssrc: int
     start_ms: int
     end_ms: int
     packets: int
-    bits: int
+    bits: int | None
     lost: int | None
+
+
+@dataclass
+class Carried:
+    """One stream's share of an interval."""
+
+    ms: float = 0.0
+    bits_ms: float = 0.0
+    bits: float = 0.0
 
 
 @dataclass
 class Sum:
     """One interval."""
 
+    carried: dict[int, Carried] = field(default_factory=dict)
     covered_ms: float = 0.0
+    bits_ms: float = 0.0
     loss_ms: float = 0.0
-    bits: float = 0.0
     lost: float = 0.0
     expected: float = 0.0
+
+    def bits_per_s(self, size_ms: float) -> float | None:
+        """None where half of the interval is unknown, or half of a stream's time."""
+        streams = self.carried.values()
+        if self.bits_ms < size_ms / 2 or any(one.bits_ms < one.ms / 2 for one in streams):
+            return None
+        return 1000 * sum(one.bits * one.ms / one.bits_ms for one in streams) / self.covered_ms
+
+
+SETTLE_MS = 2_000
 
 
 def gap_limit_ms(times: list[int]) -> int:
@@ -93,9 +114,19 @@ def pieces_of(seen: Sampled, ssrc: int, limit_ms: int) -> list[list[Piece | None
             lost = lost_in(seen[max(index - 1, 0) : index + 2], ssrc, limit_ms)
             fits = after.octets - before.octets <= 65_535 * (after.received - before.received)
             possible = packets >= 0 and octets >= 0 and fits
-            piece = Piece(start_ms, end_ms, packets, 8 * octets, lost)
+            piece = Piece(ssrc, start_ms, end_ms, packets, 8 * octets, lost)
+            if wakes(seen, start_ms, limit_ms):
+                piece.bits = piece.lost = None
             chains[-1].append(piece if possible else None)
     return chains
+
+
+def wakes(seen: Sampled, at_ms: int, limit_ms: int) -> bool:
+    """Whether a gap ended then, or less than 2 s before."""
+    return any(
+        end_ms - start_ms > limit_ms and end_ms <= at_ms < end_ms + SETTLE_MS
+        for (start_ms, _), (end_ms, _) in pairwise(seen)
+    )
 
 
 def flowing(chain: list[Piece | None], limit_ms: int) -> list[Piece]:
@@ -152,7 +183,12 @@ def add(cell: Sum, piece: Piece, low_ms: float, high_ms: float) -> None:
     inside_ms = min(piece.end_ms, high_ms) - max(piece.start_ms, low_ms)
     share = inside_ms / (piece.end_ms - piece.start_ms)
     cell.covered_ms += inside_ms
-    cell.bits += share * piece.bits
+    carried = cell.carried.setdefault(piece.ssrc, Carried())
+    carried.ms += inside_ms
+    if piece.bits is not None:
+        cell.bits_ms += inside_ms
+        carried.bits_ms += inside_ms
+        carried.bits += share * piece.bits
     if piece.lost is not None:
         cell.loss_ms += inside_ms
         cell.lost += share * piece.lost

@@ -186,3 +186,37 @@ def test_figures_in_doubt_are_unknown(
         reports.append(report(at_s, *[entry | news for entry in stats]))
     [stream] = measure(*reports).streams["videoOut"]
     assert (stream.packetLoss, stream.mediaBitRate) == (losses, rates)
+
+
+@pytest.mark.parametrize(
+    ("again", "rates"),
+    [
+        pytest.param([0, 0, 0, 0, 0], [RATE] * 4, id="nothing was sent again"),
+        pytest.param([0, 0, 9, 9, 9], [RATE, None, None, RATE], id="some was, for 10 s"),
+        pytest.param([0, 9, 18, 27, 36], [], id="some was all the time"),
+    ],
+)
+@pytest.mark.parametrize("received", [None, 100], ids=["as Chromium", "as Firefox"])
+def test_bits_are_in_doubt_where_packets_were_sent_again(
+    received: float | None, again: list[int], rates: list[float | None]
+) -> None:
+    """The road loses nothing and changes the order: what came late was asked for again."""
+    reports = []
+    for number, count in enumerate(again):
+        far = {} if received is None else {"packetsReceived": received * number}
+        stats = [
+            outbound(
+                1 + 100 * number + count,
+                kind="video",
+                ssrc=3,
+                bytesSent=250_000 * number + 1_000 * count,
+                retransmittedPacketsSent=count,
+                retransmittedBytesSent=1_000 * count,
+                framesSent=10 * number,
+            ),
+            remote(0, kind="video", ssrc=3, roundTripTimeMeasurements=number, **far),
+        ]
+        reports.append(report(10 * number, *stats))
+    [stream] = measure(*reports).streams["videoOut"]
+    assert stream.packetLoss == [0.0] * 4
+    assert stream.mediaBitRate == rates

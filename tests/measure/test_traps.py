@@ -7,6 +7,7 @@ import pytest
 from roomtone.measure import Report
 from roomtone.model import StreamKind
 from tests.measure.calls import (
+    START_MS,
     Entry,
     Value,
     fold,
@@ -321,10 +322,42 @@ def test_a_partial_last_interval_appears_once_half_covered_and_is_completed_late
 
 
 def test_a_gap_starts_a_new_entry() -> None:
-    reports = steady([0, 10, 20, 120, 130, 140])
+    reports = steady([0, 10, 20, 120, 130, 140, 150])
     streams = measure(*reports).streams["audioIn"]
-    assert [span_s(stream) for stream in streams] == [(0, 20), (120, 140)]
+    assert [span_s(stream) for stream in streams] == [(0, 20), (130, 150)]
     assert [stream.mediaBitRate for stream in streams] == [[8_000] * 2] * 2
+
+
+def test_what_a_waking_computer_counts_at_once_is_no_figure() -> None:
+    """After 90 s a queue of 4 s is read at once; of what had come before, 400 were dropped."""
+    times = [0, 5, 10, 100, 101, 102, 107, 112, 117, 122]
+    woken = [0 if at <= 100 else 200 for at in times]
+    lost = [0 if at <= 100 else 400 for at in times]
+    reports = [
+        report(at, inbound(100 + 50 * at + more, gone, bytesReceived=1_000 * at + 20 * more + 1))
+        for at, more, gone in zip(times, woken, lost, strict=True)
+    ]
+    first, second = measure(*reports).streams["audioIn"]
+    assert (first.packetLoss, second.packetLoss) == ([0.0], [0.0] * 2)
+    assert second.mediaBitRate == [8_000] * 2
+
+
+def test_the_first_reports_of_a_far_end_that_slept_are_no_figures() -> None:
+    """It reads what lay in its queue: a round trip of 90 s, and the losses of all that time."""
+    reports = []
+    for at in range(0, 160, 5):
+        heard_s = 20 if 20 < at < 110 else at
+        count = min(at, 20) + max(at - 105, 0)
+        far = remote(
+            400 if at > 110 else 0,
+            timestamp=START_MS + 1000 * heard_s,
+            roundTripTimeMeasurements=count,
+            totalRoundTripTime=0.04 * count + (89 if at >= 110 else 0),
+        )
+        reports.append(report(at, outbound(100 + 50 * at, timestamp=START_MS + 1000 * at), far))
+    [stream] = measure(*reports).streams["audioOut"]
+    assert {loss for loss in stream.packetLoss if loss is not None} == {0.0}
+    assert {ms for ms in stream.latency if ms is not None} == {40.0}
 
 
 def test_a_stream_that_was_seen_to_begin_again_has_intervals_of_its_own() -> None:

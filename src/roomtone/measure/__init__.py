@@ -1,10 +1,10 @@
 """Cumulative counters in, interval metrics out: `advance(state, seen)` is the whole of it.
 
 Pure functions; time is an argument. `report` is a browser's wire, `getstats` normalises it to a
-`snapshot`, as roomtone/sources does with what others send; `counters` takes differences,
-`intervals` folds them into columns, `runs` makes entries of these, `state` is what is kept until
-the next post, `series` puts it together. `far` gives a sender's streams what their receivers
-counted, `meeting` who they are, `origins` keeps where figures are from.
+`snapshot`, as roomtone/sources does with what others send; `gaps` says where it was silent,
+`counters` takes differences, `intervals` folds them into columns, `runs` makes entries of these,
+`state` is what is kept until the next post, `series` puts it together. `far` gives a sender's
+streams what their receivers counted, `meeting` says who they are, `origins` where figures are from.
 """
 
 from roomtone.measure import meeting

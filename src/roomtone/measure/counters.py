@@ -5,13 +5,13 @@ contradicts itself (a restart, a counter that went back) is dropped whole.
 """
 
 import itertools
-import statistics
 from collections.abc import Iterable, Sequence
 from typing import Final
 
-from msgspec import Struct
+from msgspec import Struct, structs
 
 from roomtone.measure import padding
+from roomtone.measure.gaps import SETTLE_MS
 from roomtone.measure.plausible import (
     FRAMES_PER_S_MAX,
     OCTETS_PER_PACKET_MAX,
@@ -23,12 +23,6 @@ from roomtone.measure.plausible import (
 from roomtone.measure.snapshot import Remote, Row, Snapshot
 from roomtone.model import StreamKind
 
-GAP_MS_MIN: Final = 30_000
-"""Silence of a client up to this long does not end a run of samples..."""
-GAP_PERIODS: Final = 3
-"""... nor does silence of up to so many of its usual sampling periods..."""
-GAP_MS_MAX: Final = 300_000
-"""... but this long always does."""
 WRAP_BITS: Final = (16, 24, 32)
 OCTETS_WRAP_BITS: Final = (32,)
 WRAP_RATE_FACTOR: Final = 4.0
@@ -45,8 +39,9 @@ class Flow(Struct, gc=False):
 
     `packets` and `bits` are net of retransmissions (webrtc-stats counts these in packetsReceived,
     packetsSent and bytes* too, and leaves RTP headers out of bytes*). `bits` is None too where
-    padding may be among them. `lost` and `expected` are None where this end cannot know them
-    (outgoing, or over TCP). `bits_of_receiver`: far.py took the bits from the receiver's count.
+    padding may be among them; of a stream that `pads`, a later report may show that it was. `lost`
+    and `expected` are None where this end cannot know them (outgoing, or over TCP).
+    `bits_of_receiver`: far.py took the bits from the receiver's count.
     """
 
     start_ms: float
@@ -60,6 +55,7 @@ class Flow(Struct, gc=False):
     expected: float | None
     codec: str
     transport: str
+    pads: bool = False
     bits_of_receiver: bool = False
 
 
@@ -86,13 +82,6 @@ class Trip(Struct, gc=False):
     start_ms: float
     end_ms: float
     rtt_ms: float
-
-
-def gap_ms(times: Sequence[int]) -> int:
-    """How long a connection with snapshots at `times` may be silent within one run."""
-    periods = [after - before for before, after in itertools.pairwise(times)]
-    typical = statistics.median_low(periods) if periods else 0
-    return min(max(GAP_MS_MIN, GAP_PERIODS * typical), GAP_MS_MAX)
 
 
 def delta(
@@ -174,6 +163,7 @@ def flow(
         expected=None if lost is None else max(lost + packets, 0.0),
         codec=after.codec,
         transport=after.transport,
+        pads=after.pads,
     )
 
 
@@ -213,8 +203,12 @@ def lost_between(
     return None if lost is None or jumped(lost, seconds) else lost
 
 
-def flows(chain: Sequence[tuple[int, Row]], limit_ms: int, quiet: padding.Quiet) -> list[Flow]:
+def flows(
+    chain: Sequence[tuple[int, Row]], limit_ms: int, quiet: padding.Quiet, settled_ms: float = 0.0
+) -> list[Flow]:
     """Differences along one stream's unbroken chain of (time, row).
+
+    What begins before `settled_ms` is known to have flowed, and how much is not.
 
     Time in which no packet came counts (with 0 bit/s) if the stream went on within `limit_ms`, and
     is no part of the stream otherwise: it was stopped. Bits of a span that is not `quiet` are
@@ -228,8 +222,10 @@ def flows(chain: Sequence[tuple[int, Row]], limit_ms: int, quiet: padding.Quiet)
         assert end_ms > start_ms, "snapshots of a connection have times of their own"
         piece = flow(before, after, start_ms, end_ms, rates, earlier)
         earlier = before if incomplete(piece, after) else None
-        if piece and piece.packets and padding.may_hide(after):
-            piece.bits = piece.bits if quiet(start_ms, end_ms) else None
+        if piece and piece.packets and piece.pads and not quiet(start_ms, end_ms):
+            piece.bits = None
+        if piece and start_ms < settled_ms:
+            piece = unsettled(piece)
         if piece is None:
             silent, rates = [], Rates()
         elif not piece.packets and not piece.bits:
@@ -240,6 +236,13 @@ def flows(chain: Sequence[tuple[int, Row]], limit_ms: int, quiet: padding.Quiet)
             silent = []
             found.append(piece)
     return found
+
+
+def unsettled(piece: Flow) -> Flow:
+    """The same without figures."""
+    return structs.replace(
+        piece, bits=None, frames=None, jitter_ms=None, lost=None, expected=None, pads=False
+    )
 
 
 def incomplete(piece: Flow | None, after: Row) -> bool:
@@ -265,8 +268,12 @@ class Point(Struct, gc=False):
     transport: str
 
 
-def points(chain: Sequence[tuple[int, Row]]) -> list[list[Point]]:
-    """The distinct reports of the far end along a chain, in runs that a reset does not interrupt.
+def points(
+    chain: Sequence[tuple[int, Row]], limit_ms: int, settled_ms: float = 0.0
+) -> list[list[Point]]:
+    """The distinct reports of the far end along a chain, in runs that no reset interrupts, nor a
+    silence of more than `limit_ms`. Reports before `settled_ms`, or so soon after a silence, are
+    left out.
 
     What had been sent by then is interpolated between the two snapshots around the report.
     """
@@ -280,7 +287,12 @@ def points(chain: Sequence[tuple[int, Row]]) -> list[list[Point]]:
             runs.append([])
         if remote is None or (last is not None and same_report(last, remote)):
             continue
+        if last is not None and remote.at_ms - last.at_ms > limit_ms:
+            runs.append([])
+            settled_ms = remote.at_ms + SETTLE_MS
         last = remote
+        if remote.at_ms < settled_ms:
+            continue
         when = min(remote.at_ms, float(at_ms))
         if earlier is None:
             when = float(at_ms)
@@ -291,7 +303,7 @@ def points(chain: Sequence[tuple[int, Row]]) -> list[list[Point]]:
             sent -= share * max(sent - (before.packets - before.retransmitted), 0.0)
             if frames is not None and (grew := grown(before.frames, frames)) is not None:
                 frames -= share * grew
-        hides = padding.may_hide(row)
+        hides = padding.hides_loss(row)
         runs[-1].append(Point(when, sent, frames, remote, hides, row.transport))
     return runs
 

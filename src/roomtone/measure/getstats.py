@@ -24,8 +24,10 @@ ADDRESS_LENGTH_MAX: Final = 64
 PAIR_ID_LENGTH_MAX: Final = 64
 UNSPECIFIED: Final = ("0.0.0.0", "::")  # noqa: S104 compared with, not bound to
 NETWORK_TYPES: Final = frozenset({"wifi", "cellular", "ethernet"})
+AIORTC_SENT: Final = "outbound-rtp_"
+"""How ids begin that aiortc gives; it sends no padding."""
 AIORTC_PREFIXES: Final = {
-    "outbound-rtp_": "remote-inbound-rtp_",
+    AIORTC_SENT: "remote-inbound-rtp_",
     "inbound-rtp_": "remote-outbound-rtp_",
 }
 
@@ -123,6 +125,7 @@ def row_of(entry: Entry, found: Index, report: Report) -> Row | None:
         else "",
         transport=transport_of(selected_pair(found, entry.transport_id), found),
         remote=remote_of(entry, codec, found, report.timestamp),
+        pads=kind in ("videoOut", "shareOut") and not (entry.id or "").startswith(AIORTC_SENT),
     )
 
 

@@ -137,6 +137,8 @@ class Cell(Struct):
     spans: Spans = field(default_factory=list)
     bits_spans: Spans = field(default_factory=list)
     bits_of_receiver: bool = False
+    bits_may_go: bool = False
+    """A later report may show that padding is among them."""
     losses: Losses = field(default_factory=Losses)
     of_receiver: Losses = field(default_factory=Losses)
     rtcp: Mean = field(default_factory=Mean)
@@ -155,7 +157,10 @@ class Cell(Struct):
             if flow.bits is not None:
                 part.bits += flow.bits * share
                 part.bits_ms += ms
-                self.bits_of_receiver = self.bits_of_receiver or flow.bits_of_receiver
+                if flow.bits_of_receiver:
+                    self.bits_of_receiver = True
+                elif flow.pads:
+                    self.bits_may_go = True
                 cover(self.bits_spans, low, high)
             if flow.lost is not None and flow.expected is not None:
                 self.losses.lost += flow.lost * share
@@ -288,7 +293,7 @@ def sample(cell: Cell, size_ms: float, end_ms: float) -> Sample:
             values["latency"] = round(mean.value(), 1)
             origins["latency"] = "rtcp" if origin == "rtcp" else "stun"
     rate = bit_rate_of(cell) if covered_ms(cell.bits_spans) >= enough_ms else None
-    if rate is not None and bit_rate_is_sure(cell, losses, rate, end_ms):
+    if rate is not None and bit_rate_is_sure(cell, rate, end_ms):
         values["mediaBitRate"] = rounded_bit_rate(rate)
         origins["mediaBitRate"] = (
             "receiver" if cell.bits_of_receiver else "estimated" if losses.estimated else "counted"
@@ -336,12 +341,15 @@ def bit_rate_of(cell: Cell) -> float | None:
     return 1000 * total / covered_ms(cell.spans)
 
 
-def bit_rate_is_sure(cell: Cell, losses: Losses, bits_per_s: float, end_ms: float) -> bool:
-    """Whether padding is a small part of the bits; of an estimate, when the interval is over."""
-    if not losses.estimated:
+def bit_rate_is_sure(cell: Cell, bits_per_s: float, end_ms: float) -> bool:
+    """Whether padding is a small part of the bits, if any; known when the interval is over.
+
+    The probes of a browser whose losses are estimated (Chromium) are a large part of a thin stream.
+    """
+    if not cell.bits_may_go:
         return True
     over = max(high for _, high in cell.spans) >= end_ms - ROUNDING_SLACK
-    return over and bits_per_s >= padding.BIT_RATE_MIN
+    return over and (not cell.losses.estimated or bits_per_s >= padding.BIT_RATE_MIN)
 
 
 def rounded_bit_rate(bits_per_s: float) -> int:

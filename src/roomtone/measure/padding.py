@@ -1,6 +1,6 @@
 """What a sender's padding hides, and what is certain of sent video all the same.
 
-Chromium tests the path with padding, old packets sent again over RTX, and counts it in packetsSent
+Browsers test the path with padding, old packets sent again over RTX, and count it in packetsSent
 and bytesSent but not in retransmitted*: no counter tells it apart (docs/decisions/0009).
 """
 
@@ -16,32 +16,32 @@ Chain = Sequence[tuple[int, Row]]
 """A stream's rows with their times in ms, at least one."""
 HOLD_MS: Final = 10_000
 """Padding to win back the rate went on for up to 6 s after a loss in all calls recorded; it goes
-out on any stream of the connection that lost, whichever that was."""
+out on any stream of the connection, whichever had lost."""
 DOUBT_POINTS_MAX: Final = 1.0
 """Loss is told if it is certain within so many percentage points."""
 BIT_RATE_MIN: Final = 140_000
 """Probes come without a loss too, at up to 13 kbit/s: more than a tenth of a thinner stream."""
 
 
-def may_hide(row: Row) -> bool:
-    """Whether a stream's count of what was sent may hold padding.
+def hides_loss(row: Row) -> bool:
+    """Whether a loss has to be reckoned from a count of what was sent that may hold padding.
 
-    So it may for video, unless the far end's report says what was received: that marks Firefox and
-    aiortc, and their loss needs no count of what was sent.
+    Where the far end's report says what was received, as Firefox's does, it need not.
     """
-    if row.kind not in ("videoOut", "shareOut"):
-        return False
-    return row.remote is None or row.remote.received is None
+    return row.pads and (row.remote is None or row.remote.received is None)
 
 
 class Quiet(Struct):
-    """When a connection's outgoing streams lose: spans in ascending order that do not overlap."""
+    """When a connection's outgoing streams lose, or send again what others have overtaken.
+
+    Spans in ascending order that do not overlap.
+    """
 
     lows_ms: list[float] = field(default_factory=list)
     highs_ms: list[float] = field(default_factory=list)
 
     def __call__(self, start_ms: float, end_ms: float) -> bool:
-        """Whether nothing was lost in a span, nor in `HOLD_MS` before it."""
+        """Whether nothing was lost or sent again in a span, nor in `HOLD_MS` before it."""
         first = bisect.bisect_right(self.highs_ms, start_ms)
         return first == len(self.lows_ms) or self.lows_ms[first] >= end_ms
 
@@ -62,13 +62,19 @@ def losing(chain: Chain) -> Iterator[tuple[float, float]]:
     """Spans in which one stream lost, as the far end reports it, each with `HOLD_MS` after it.
 
     Between two reports it lost at any time. What was sent after the last report may have been lost.
-    A stream without a report at first begins there, with nothing lost.
+    A stream without a report at first begins there, with nothing lost. What the far end asked for
+    again was late at least: on a road that loses nothing and changes the order, padding was up to
+    eight times the media.
     """
     known_ms, sending_ms, packets = float(chain[0][0]), 0, 0.0
     lost = 0.0 if chain[0][1].remote is None else None
+    before_ms, again = chain[0][0], chain[0][1].retransmitted
     for at_ms, row in chain:
         if row.packets != packets:
             packets, sending_ms = row.packets, at_ms
+        if row.retransmitted != again:
+            yield before_ms, at_ms + HOLD_MS
+        before_ms, again = at_ms, row.retransmitted
         if row.remote is None or row.remote.lost is None:
             continue
         heard_ms = min(row.remote.at_ms, float(at_ms))

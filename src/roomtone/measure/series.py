@@ -13,6 +13,7 @@ from typing import Final
 from roomtone.measure import counters, padding
 from roomtone.measure import far as far_ends
 from roomtone.measure.counters import Key
+from roomtone.measure.gaps import SETTLE_MS, gap_ms
 from roomtone.measure.intervals import Grid, Lane, Sample, samples
 from roomtone.measure.origins import Span, note
 from roomtone.measure.runs import entries, in_phase, keep_runs, legs_of, touched_numbers
@@ -60,8 +61,7 @@ def advance(
         return state, measured
     touched = min(low for low, _ in spans), max(high for _, high in spans)
     limits = {
-        name: counters.gap_ms([shot.at_ms for shot in shots])
-        for name, shots in known.connections.items()
+        name: gap_ms([shot.at_ms for shot in shots]) for name, shots in known.connections.items()
     }
     limit_ms = max(limits.values())
     low_ms, high_ms = touched[0] - limit_ms, touched[1] + limit_ms
@@ -91,16 +91,16 @@ def lanes_of(
         first = max(bisect.bisect_left(shots, low_ms, key=lambda shot: shot.at_ms) - 1, 0)
         last = bisect.bisect_right(shots, high_ms, key=lambda shot: shot.at_ms) + 1
         found = [
-            (key, chain, counters.points(chain))
-            for key, chain in chains(name, shots[first:last], limits[name])
+            (key, chain, settled_ms, counters.points(chain, limits[name], settled_ms))
+            for key, chain, settled_ms in chains(name, shots[first:last], limits[name])
         ]
         add_streams(lanes, found, limits[name], far, measured)
         add_trips(lanes, found, shots[first:last], limits[name])
     return lanes
 
 
-Chains = list[tuple[Key, list[tuple[int, Row]], list[list[counters.Point]]]]
-"""Streams with their rows, and the far end's reports among them."""
+Chains = list[tuple[Key, list[tuple[int, Row]], float, list[list[counters.Point]]]]
+"""Streams with their rows, when these had settled, and the far end's reports among them."""
 
 
 def add_streams(
@@ -111,11 +111,11 @@ def add_streams(
     measured: Measured,
 ) -> None:
     """Add one connection's streams, with what their receivers counted of those that it sends."""
-    quiet = padding.quiet(chain for key, chain, _ in found_chains if key[1].endswith("Out"))
-    for key, chain, told in found_chains:
+    quiet = padding.quiet(chain for key, chain, _, _ in found_chains if key[1].endswith("Out"))
+    for key, chain, settled_ms, told in found_chains:
         _, kind, ssrc = key
         lane = lanes.setdefault(kind, Lane())
-        flows = counters.flows(chain, limit_ms, quiet)
+        flows = counters.flows(chain, limit_ms, quiet, settled_ms)
         if kind.endswith("Out"):
             reports = counters.heard(told, limit_ms)
             theirs = far.get(ssrc)
@@ -138,7 +138,7 @@ def add_trips(
     end sends, else of its sender reports' replies (webrtc-stats, remote-outbound roundTripTime).
     """
     own: dict[StreamKind, list[counters.Trip]] = {}
-    for key, _, told in found_chains:
+    for key, _, _, told in found_chains:
         own.setdefault(key[1], []).extend(counters.trips(told, limit_ms))
     sent = [trip for kind, found in own.items() if kind.endswith("Out") for trip in found]
     checks = counters.stun_trips(shots, limit_ms)
@@ -149,18 +149,25 @@ def add_trips(
 
 def chains(
     name: str, shots: list[Snapshot], limit_ms: int
-) -> Iterator[tuple[Key, list[tuple[int, Row]]]]:
-    """Each stream's rows in snapshots that follow each other; absence or a gap ends a chain."""
+) -> Iterator[tuple[Key, list[tuple[int, Row]], float]]:
+    """Each stream's rows in snapshots that follow each other; absence or a gap ends a chain.
+
+    The time is when the connection had settled after the gap before.
+    """
     open_chains: dict[Key, list[tuple[int, Row]]] = {}
+    settled_ms = 0.0
     for before, shot in itertools.pairwise([None, *shots]):
         assert shot is not None
         rows = {(name, row.kind, row.ssrc): row for row in shot.rows}
         broken = before is not None and shot.at_ms - before.at_ms > limit_ms
         for key in [key for key in open_chains if broken or key not in rows]:
-            yield key, open_chains.pop(key)
+            yield key, open_chains.pop(key), settled_ms
+        if broken:
+            settled_ms = shot.at_ms + SETTLE_MS
         for key, row in rows.items():
             open_chains.setdefault(key, []).append((shot.at_ms, row))
-    yield from open_chains.items()
+    for key, chain in open_chains.items():
+        yield key, chain, settled_ms
 
 
 def tell(

@@ -29,6 +29,7 @@ class Row(Struct, array_like=True, gc=False):
     `packets` and `bytes` are as counted (retransmissions included, headers excluded), sent or
     received by the direction that `kind` names. `lost` and `jitter_ms` are this end's own count
     and so belong to incoming streams; `remote` is the far end's, or of an incoming stream its RTT.
+    `pads`: padding may be among what it counts as sent (`padding`).
     """
 
     kind: StreamKind
@@ -44,6 +45,7 @@ class Row(Struct, array_like=True, gc=False):
     codec: str = ""
     transport: str = ""
     remote: Remote | None = None
+    pads: bool = False
 
 
 class Stun(Struct, array_like=True, gc=False):

@@ -57,7 +57,8 @@ export class Figures {
       : ["bytesReceived", "retransmittedBytesReceived"];
     const video = entry.kind === "video";
     const remotes = sent ? this.remotes(entry) : [];
-    const hides = sent && video && remotes.at(-1)?.packetsReceived === undefined;
+    const pads = sent && video;
+    const hides = pads && remotes.at(-1)?.packetsReceived === undefined;
     const loss = sent ? lossReported(d, remotes, hides) : lossReceived(d);
     const bitRate = (8 * (d(bytes) - d(again))) / seconds;
     const jitter = sent ? remotes.at(-1)?.jitter : entry.jitter;
@@ -65,18 +66,22 @@ export class Figures {
       loss, estimated: hides && loss !== null,
       latency: milliseconds(remotes.at(-1)?.roundTripTime ?? roundTrip(last)),
       jitter: milliseconds(jitter),
-      bitRate: hides && (bitRate < BIT_RATE_MIN || !this.quiet()) ? null : bitRate,
+      bitRate: (pads && !this.quiet()) || (hides && bitRate < BIT_RATE_MIN) ? null : bitRate,
       height: video ? entry.frameHeight ?? null : null,
       frameRate: video ? d(sent ? "framesSent" : "framesDecoded") / seconds : null,
       codec: (last.get(entry.codecId)?.mimeType ?? "").split("/").at(-1),
     };
   }
 
-  /** Whether the far end lost nothing of any stream, in the window and for a while before. */
+  /**
+   * Whether the far end lost nothing of any stream, and asked for nothing again, in the window and
+   * for a while before.
+   */
   quiet() {
     const [first, last] = [this.all[0], this.all[this.all.length - 1]].map((report) =>
-      entries(report).reduce((sum, e) =>
-        sum + (e.type === "remote-inbound-rtp" ? e.packetsLost ?? 0 : 0), 0));
+      entries(report).map((e) => e.type === "outbound-rtp" ? e.retransmittedPacketsSent
+        : e.type === "remote-inbound-rtp" && e.packetsLost)
+        .reduce((sum, count) => sum + (count || 0), 0));
     return first === last;
   }
 
