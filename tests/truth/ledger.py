@@ -24,26 +24,20 @@ class Ledger:
         self.runs: dict[str, dict[str, Any]] = {}
         self.began = datetime.now(UTC)
 
-    def check(self, rows: list[Row], *, may_be_unknown: bool = False) -> None:
+    def check(self, rows: list[Row]) -> None:
         """Write rows down; AssertionError if there is none or one breaks its limit."""
         self.rows += rows
         assert rows, "there is no full interval to look at"
-        broken = [
-            row for row in rows if not (row.holds or (may_be_unknown and row.reported is None))
-        ]
+        broken = [row for row in rows if not row.holds]
         assert not broken, "\n".join(map(str, broken))
 
     def find(self, run: str, what: str, expected: Any, reported: Any) -> None:
         """Write down something that is no figure of an interval; AssertionError if it differs."""
-        self.write_down(run, what, expected, reported)
-        assert expected == reported, f"{run}: {what}: expected {expected}, reported {reported}"
-
-    def write_down(self, run: str, what: str, expected: Any, reported: Any) -> None:
-        """Write down something that is no figure of an interval, and do not judge it."""
         holds = expected == reported
         self.findings.append(
             {"run": run, "what": what, "expected": expected, "reported": reported, "holds": holds}
         )
+        assert holds, f"{run}: {what}: expected {expected}, reported {reported}"
 
     def note(self, run: str, outcome: Outcome) -> None:
         """Write down how a run was set up."""
