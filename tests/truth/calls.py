@@ -153,6 +153,7 @@ class Call:
         await a.evaluate("(answer) => peer.accept(answer)", answer)
         for page in (a, b):
             await until(page, "peer.state === 'connected'")
+        await asyncio.to_thread(self.rig.let_go_first)
 
     async def hold(self, *, s: float, since: str) -> None:
         """Go on until so long after a mark."""

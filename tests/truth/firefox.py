@@ -13,7 +13,7 @@ from typing import Any, Final
 
 from websockets.asyncio.client import ClientConnection, connect
 
-from tests.truth.rig import BROWSERS_NEXT, Rig, Side, first
+from tests.truth.rig import Rig, Side
 
 FIREFOX: Final = Path("/usr/bin/firefox-esr")
 PORT: Final = 9222
@@ -124,7 +124,7 @@ def start(rig: Rig, side: Side) -> subprocess.Popen[bytes]:
     (profile / "user.js").write_text("\n".join(lines))
     flags = ["--headless", "--no-remote", "--profile", str(profile)]
     flags += ["--remote-debugging-port", str(PORT), "about:blank"]
-    command = [*first(BROWSERS_NEXT), *rig.within(side), str(FIREFOX), *flags]
+    command = [*rig.within(side), str(FIREFOX), *flags]
     environment = {"HOME": str(home), "PATH": os.environ["PATH"], "MOZ_CRASHREPORTER_DISABLE": "1"}
     with (home / "firefox.log").open("wb") as log:
         return subprocess.Popen(command, stdout=log, stderr=log, env=environment)

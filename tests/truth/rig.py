@@ -27,13 +27,13 @@ ADDRESSES: Final[dict[Side, str]] = {"a": "10.77.0.1", "b": "10.77.0.2"}
 CLONE_NEWNET: Final = 0x40000000
 HERE: Final = Path(__file__).parent
 END_S_MAX: Final = 10
-TOOLS: Final = ("ip", "ethtool", "sysctl")
+TOOLS: Final = ("ip", "ethtool", "sysctl", "chrt")
 RELAY_FIRST: Final = ("chrt", "-f", "10")
-BROWSERS_NEXT: Final = ("chrt", "-r", "1")
-"""Lateness of the relay and of the browsers is part of what is measured: other tests' work waits.
+BROWSERS_NEXT: Final = ("chrt", "-a", "-r", "-p", "1")
+"""Lateness of the relay and of the browsers is part of what is measured: other work waits.
 
 Of the browsers it adds 10 to 40 ms to round trips where both cores are busy. Niceness is no help:
-Chromium sets that of its processes itself.
+Chromium sets that of its processes itself. Browsers that are being started have to wait, too.
 """
 T = TypeVar("T")
 _serial = 0
@@ -94,8 +94,7 @@ class Rig:
     def program(self, side: Side, path: Path) -> Path:
         """One executable file that runs a program on a host."""
         wrapper = self.folder / f"{path.name}-{side}.sh"
-        command = " ".join([*first(BROWSERS_NEXT), *self.within(side), str(path)])
-        wrapper.write_text(f'#!/bin/sh\nexec {command} "$@"\n')
+        wrapper.write_text(f'#!/bin/sh\nexec {" ".join(self.within(side))} {path} "$@"\n')
         wrapper.chmod(0o755)
         return wrapper
 
@@ -103,6 +102,12 @@ class Rig:
         """Every process on a host."""
         command = ["ip", "netns", "pids", self.namespaces[side]]
         return [int(pid) for pid in subprocess.check_output(command).split()]
+
+    def let_go_first(self) -> None:
+        """Let the processes of both hosts, and what they start, go before others."""
+        for pid in (pid for side in SIDES for pid in self.pids(side)):
+            # One may have ended by now, and not every machine allows it.
+            subprocess.run([*BROWSERS_NEXT, str(pid)], capture_output=True)
 
     def socket_in(self, side: Side, make: Callable[[], T]) -> T:
         """A socket that is made on a host and used here: it keeps the namespace of its making."""
@@ -157,7 +162,7 @@ def relay(namespace: str, folder: Path, *, seed: int, tcp_too: bool) -> Iterator
     log = folder / "relay.csv"
     words = ["left", "right", str(log), str(seed), *(["tcp"] if tcp_too else [])]
     command = [
-        *first(RELAY_FIRST),
+        *first_if_allowed(),
         *["ip", "netns", "exec", namespace, sys.executable, str(HERE / "relay.py"), *words],
     ]
     process = subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
@@ -170,12 +175,10 @@ def relay(namespace: str, folder: Path, *, seed: int, tcp_too: bool) -> Iterator
         process.communicate(timeout=END_S_MAX)
 
 
-def first(chrt: tuple[str, ...]) -> tuple[str, ...]:
-    """The words that let a command go before others; none where that is not allowed."""
-    if shutil.which(chrt[0]) is None:
-        return ()
-    allowed = subprocess.run([*chrt, "true"], capture_output=True).returncode == 0
-    return chrt if allowed else ()
+def first_if_allowed() -> tuple[str, ...]:
+    """The words that let the relay go before others; none where that is not allowed."""
+    allowed = subprocess.run([*RELAY_FIRST, "true"], capture_output=True).returncode == 0
+    return RELAY_FIRST if allowed else ()
 
 
 def made_in(namespace: str, make: Callable[[], T]) -> T:

@@ -133,6 +133,7 @@ async def talk(there: Rig, url: str) -> dict[tuple[str, str, str], int]:
             await page.evaluate("(o) => person.enter(o)", options | {"share": side == "a"})
         for side, page in pages.items():
             await until(page, f"person.connected({CONNECTIONS[side]})")
+        await asyncio.to_thread(there.let_go_first)
         await asyncio.sleep(CALL_S)
         streams = await pages["a"].evaluate("() => person.streams()")
         for page in pages.values():
