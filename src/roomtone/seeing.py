@@ -22,7 +22,8 @@ def put_seen(
 ) -> Callable[[Store], measure.Measured]:
     """The write of what was seen of a participant: measured against what was seen before.
 
-    What it received of others' streams is news for their sessions, which are measured anew.
+    What it received of others' streams is news for their sessions, which are measured anew; not
+    so what an SFU tells, who counted all of them itself and names no SSRC.
     `offset_ms`: by how much its clock is behind, as this post shows.
     """
     return _SeenWrite(
@@ -49,6 +50,8 @@ class _SeenWrite:
     observer: detail.Observer
 
     def __call__(self, store: Store) -> measure.Measured:
+        if self.observer == "sfu":
+            return self._measure(store, measure.meeting.Ends())
         key = f"meeting:{self.session.meetingInstanceId}"
         ends = measure.meeting.unpack(store.source_state(self.org, key))
         measured = self._measure(store, ends)

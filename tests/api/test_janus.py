@@ -4,6 +4,7 @@ import base64
 import gzip
 import json
 import random
+from itertools import chain
 from typing import Any
 
 import httpx2
@@ -11,6 +12,8 @@ import pytest
 
 from tests.conftest import Api, Server
 from tests.sources.janus_calls import Event, event, publishes, recorded
+from tests.sources.janus_rooms import Room
+from tests.sources.janus_rooms import batches as in_posts
 
 PATH = "/v1/janus/events"
 RECORDED = recorded()
@@ -130,6 +133,18 @@ def test_an_all_zero_last_event_changes_nothing(api: Api, whole: list[dict[str, 
 
 def is_stats(one: Event) -> bool:
     return bool(one["type"] == 32 and one["subtype"] == 3)
+
+
+def test_a_room_of_thirty_is_stored_whole(api: Api) -> None:
+    room = Room(30, "combined", 1, 10)
+    for batch in in_posts(chain(room.begin(), room.ticks(2, 260))):
+        post(api, batch, params=FIXED)
+    (first,) = [one for one in stored(api) if one["participantId"] == "p0"]
+    (sound,), (picture,) = first["audioIn"], first["videoIn"]
+    assert sound["mediaBitRate"][1:3] == [pytest.approx(29 * 32_000, rel=0.005)] * 2
+    assert picture["packetLoss"][1:3] == [pytest.approx(5, abs=0.2)] * 2
+    assert picture["latency"][1:3] == [pytest.approx(42, abs=0.5)] * 2
+    assert "too_many" not in fates(api)
 
 
 def test_two_rooms_of_a_server_are_two_meetings(api: Api) -> None:

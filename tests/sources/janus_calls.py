@@ -41,7 +41,13 @@ class Call:
         by_server, bad = janus.parsed(raws, NOW_MS)
         self._count({"bad": bad} if bad else {})
         for server, events in by_server.items():
-            took = janus.take(self.state, server, events, meeting_id=self.meeting_id)
+            took = janus.take(
+                self.state,
+                server,
+                events,
+                interval_s=self.interval_s,
+                meeting_id=self.meeting_id,
+            )
             self.state = took.state
             self.meetings += [str(news.id) for news in took.meetings]
             self._count(took.fates)

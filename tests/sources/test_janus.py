@@ -144,11 +144,12 @@ def ending(found: Call) -> dict[str, list[Any]]:
 
 
 def test_counters_that_fall_to_zero_at_the_end_change_no_figure() -> None:
-    whole = Call(interval_s=10).take(a_call())
+    ends = [event(1, 65, {"name": "destroyed"}, session_id=session) for session in (1, 2)]
+    whole = Call(interval_s=10).take([*a_call(), *ends])
     zero: dict[str, Any] = {"packets_received": 0, "packets_sent": 0, "lost": 0}
     last = [stats(11, 64, **zero), stats(21, 64.4, **zero)]
     reports_only = stats(21, 64.5, packets_sent=3200, bytes_sent=320_000, lost_by_remote=0)
-    found = Call(interval_s=10).take([*a_call(), *last, reports_only])
+    found = Call(interval_s=10).take([*a_call(), *last, reports_only, *ends])
     assert found.streams == whole.streams
 
 

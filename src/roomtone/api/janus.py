@@ -108,7 +108,13 @@ def put_events(
         fates: Counter[str] = Counter()
         for server, events in by_server.items():
             key = f"janus:{server}"
-            took = janus.take(store.source_state(org, key), server, events, meeting_id=meeting_id)
+            took = janus.take(
+                store.source_state(org, key),
+                server,
+                events,
+                interval_s=services.settings.interval_s,
+                meeting_id=meeting_id,
+            )
             store.put_source_state(org, key, took.state, now_ms)
             fates.update(took.fates)
             fates["refused"] += put_sessions(store, services, org, took, now_ms)

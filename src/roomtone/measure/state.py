@@ -13,7 +13,7 @@ from roomtone.measure.origins import Origins
 from roomtone.measure.snapshot import Seen, Snapshot
 from roomtone.model import Stream, StreamKind
 
-CONNECTIONS_MAX: Final = 32
+CONNECTIONS_MAX: Final = 256
 ROWS_MAX: Final = 20_000
 """Rows of all snapshots in a state; above it every other snapshot is given up."""
 STATE_BYTES_MAX: Final = 16 * 2**20
@@ -124,15 +124,25 @@ def forget(known: State, *, keep_ms: float) -> None:
         if first:
             known.kept_ms = max(known.kept_ms, oldest_ms)
             known.connections[name] = shots[min(first, len(shots) - 1) :]
-    if len(known.connections) > CONNECTIONS_MAX:
-        by_age = sorted(known.connections.items(), key=lambda item: item[1][-1].at_ms)
-        known.connections = dict(by_age[-CONNECTIONS_MAX:])
-        known.kept_ms = max(known.kept_ms, by_age[-CONNECTIONS_MAX - 1][1][-1].at_ms)
     while row_count(known) > ROWS_MAX and any(len(x) > 2 for x in known.connections.values()):
         for name, shots in known.connections.items():
             known.connections[name] = [*shots[:-1:2], shots[-1]]
+    too_many = len(known.connections) - CONNECTIONS_MAX
+    too_large = row_count(known) - ROWS_MAX
+    if too_many > 0 or too_large > 0:
+        for name in sorted(known.connections, key=lambda name: known.connections[name][-1].at_ms):
+            if too_many <= 0 and too_large <= 0:
+                break
+            shots = known.connections.pop(name)
+            known.kept_ms = max(known.kept_ms, shots[-1].at_ms)
+            too_many, too_large = too_many - 1, too_large - rows_of(shots)
+
+
+def rows_of(shots: Sequence[Snapshot]) -> int:
+    """Rows in snapshots, of which each counts for one more."""
+    return sum(1 + len(shot.rows) for shot in shots)
 
 
 def row_count(known: State) -> int:
     """Rows in all snapshots."""
-    return sum(1 + len(shot.rows) for shots in known.connections.values() for shot in shots)
+    return sum(map(rows_of, known.connections.values()))

@@ -12,25 +12,24 @@ from typing import Final
 import msgspec
 from msgspec import Raw, Struct, field
 
-from roomtone.measure import Row, Seen, Snapshot
+from roomtone.measure import Seen
 from roomtone.measure.codecs import transport_label
-from roomtone.model import ID_LENGTH_MAX, MediaSession, MeetingNews, StreamKind, epoch_ms, iso_ms
+from roomtone.model import ID_LENGTH_MAX, MediaSession, MeetingNews, epoch_ms, iso_ms
 from roomtone.sources import janus_events as wire
-from roomtone.sources import janus_streams as streams
+from roomtone.sources import janus_held as held
+from roomtone.sources.janus_counting import BEST_FIRST, Counting
 from roomtone.sources.janus_names import (
     NAME_LENGTH_MAX,
     is_share,
-    layer_of,
     name_of,
     note_address,
     participant_of,
     shown,
-    shows_screen,
-    stream_of,
 )
 from roomtone.sources.janus_state import (
     MIDS_MAX,
     ROOM_IDLE_US,
+    Crowded,
     Handle,
     Person,
     Room,
@@ -44,6 +43,8 @@ ROOM_PLACE: Final = "{room}"
 """Where the room's name goes in a meeting's id that the deployment chose."""
 TIME_US_MIN: Final = 1000 * epoch_ms("2000-01-01T00:00:00Z")
 AHEAD_US_MAX: Final = 24 * 3600 * 10**6
+SWEPT_HOLDS: Final = 2
+"""Rows of somebody who fell silent are let go after so much more than rows wait."""
 NAMESPACE: Final = uuid.UUID("0c8ad6de-6a25-52b1-9d0e-6c1d5be1a7f4")
 
 
@@ -75,13 +76,21 @@ def parsed(batch: Sequence[Raw], now_ms: int) -> tuple[dict[str, list[wire.Event
     return by_server, bad
 
 
-def take(state: bytes, server: str, events: Sequence[wire.Event], *, meeting_id: str = "") -> Took:
+def take(
+    state: bytes,
+    server: str,
+    events: Sequence[wire.Event],
+    *,
+    interval_s: float,
+    meeting_id: str = "",
+) -> Took:
     """Take in events of the Janus server named `server`, oldest first. Pure.
 
+    What is seen of somebody's streams waits until there is a sixth of an interval of it, or 10 s.
     `meeting_id`: the id of the meeting, with the room's name for `{room}`; "": one is made of
     server, room and the time at which the room came into use.
     """
-    taking = Taking(unpack(state), server, meeting_id)
+    taking = Taking(unpack(state), server, meeting_id, held.hold_us(interval_s))
     for event in events:
         taking.event(event)
     forget(taking.known)
@@ -99,10 +108,12 @@ def take(state: bytes, server: str, events: Sequence[wire.Event], *, meeting_id:
 class Taking:
     """The work of one `take`: the state that changes, and what is to be written."""
 
-    def __init__(self, known: State, server: str, meeting_id: str) -> None:
+    def __init__(self, known: State, server: str, meeting_id: str, hold_us: int) -> None:
         self.known = known
         self.server = server
         self.meeting_id = meeting_id
+        self.hold_us = hold_us
+        self.counting = Counting(known, hold_us)
         self.meetings: list[MeetingNews] = []
         self.touched: dict[str, Person] = {}
         self.seen: dict[str, list[Seen]] = {}
@@ -117,6 +128,7 @@ class Taking:
             return
         self.fates["ignored" if said is None else self.fate(event, said)] += 1
         self.known.newest_us = max(self.known.newest_us, event.timestamp)
+        self.sweep(event.timestamp)
 
     def fate(self, event: wire.Event, said: wire.Body) -> str:
         """`used`; `nothing_new`; `unplaced`, of a handle that is in no known room; `ignored`."""
@@ -165,6 +177,7 @@ class Taking:
 
     def leave(self, name: str, who: Person, at_us: int) -> None:
         """Somebody is no longer present. `at_us` 0: since when is unknown."""
+        self.release(name, who)
         self.known.present.pop(f"{who.session}/{who.room}", None)
         if at_us:
             who.leave_us = max(at_us, who.join_us)
@@ -188,6 +201,7 @@ class Taking:
         if who is None:
             return
         who.handles = [other for other in who.handles if other != number]
+        who.crowded = Crowded()
         if not who.handles and (who.published or who.leave_us):
             self.leave(handle.person, who, at_us)
 
@@ -299,65 +313,27 @@ class Taking:
         if who is None:
             return "unplaced"
         self.heard(handle.room, at_us)
-        made = [self.row(number, handle, one, at_us) for one in stats]
-        for one, row in zip(stats, made, strict=True):
-            if row is not None:
-                shot = Snapshot(at_ms=at_us // 1000, rows=[row])
-                seen = Seen(stream_of(number, one), shot)
-                self.seen.setdefault(handle.person, []).append(seen)
-        self.touched[handle.person] = who
-        return "used" if any(made) else "nothing_new"
+        if who.held and abs(at_us - who.held_us) >= self.hold_us:
+            self.release(handle.person, who)
+        if not who.held:
+            who.held_us = at_us
+        fates = {self.counting.stream(number, handle, who, one, at_us) for one in stats}
+        return min(fates, key=BEST_FIRST.index, default="nothing_new")
 
-    def row(self, number: int, handle: Handle, stats: wire.Stats, at_us: int) -> Row | None:
-        """The row of one stream, if its counters bring news."""
-        if stats.media != "audio" and not stats.media.startswith("video"):
-            return None
-        if stats.mid not in handle.published and len(handle.published) >= MIDS_MAX:
-            return None
-        if stats.packets_received:
-            return self.published_row(number, handle, stats, at_us)
-        if stats.mid not in handle.followed and len(handle.followed) >= MIDS_MAX:
-            return None
-        return self.followed_row(number, handle, stats, at_us)
+    def release(self, name: str, who: Person) -> None:
+        """What waits of somebody's streams is to be measured now."""
+        if who.held:
+            self.seen.setdefault(name, []).extend(held.release(who.held))
+            self.touched[name] = who
 
-    def published_row(
-        self, number: int, handle: Handle, stats: wire.Stats, at_us: int
-    ) -> Row | None:
-        """What came of a publisher's stream."""
-        layer = layer_of(stats)
-        known = handle.published.get(stats.mid)
-        handle.published[stats.mid] = streams.published(known, stats, at_us, layer=layer)
-        kind: StreamKind = "audioOut"
-        if stats.media != "audio":
-            kind = "shareOut" if shows_screen(handle, stats.mid) else "videoOut"
-        return streams.publisher_row(
-            stats, kind, at_us, transport=handle.transport, stream=stream_of(number, stats)
-        )
-
-    def followed_row(
-        self, number: int, handle: Handle, stats: wire.Stats, at_us: int
-    ) -> Row | None:
-        """What a viewer was sent of a stream, seen against what had come of it."""
-        feed, feed_mid = handle.feeds.get(stats.mid, ("", ""))
-        source = self.known.handles.get(self.known.feeds.get(f"{handle.room}/{feed}", -1))
-        counters = source.published.get(feed_mid) if source is not None else None
-        share = shows_screen(source, feed_mid) if source is not None else is_share(handle.opaque)
-        kind: StreamKind = "audioIn"
-        if stats.media != "audio":
-            kind = "shareIn" if share else "videoIn"
-        found = streams.viewer_row(
-            handle.followed.get(stats.mid),
-            stats,
-            kind,
-            at_us,
-            transport=handle.transport,
-            source=streams.forwarded(counters, at_us),
-            stream=stream_of(number, stats),
-        )
-        if found is None:
-            return None
-        handle.followed[stats.mid], row = found
-        return row
+    def sweep(self, at_us: int) -> None:
+        """Release what waits of those of whom nothing more was heard, now and then."""
+        if abs(at_us - self.known.swept_us) < self.hold_us:
+            return
+        self.known.swept_us = at_us
+        for name, who in self.known.people.items():
+            if at_us - who.held_us >= SWEPT_HOLDS * self.hold_us:
+                self.release(name, who)
 
 
 def session_of(name: str, who: Person) -> MediaSession:

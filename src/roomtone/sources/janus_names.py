@@ -46,11 +46,6 @@ def layer_of(stats: wire.Stats) -> int:
     return int(found[1]) if found else 0
 
 
-def stream_of(number: int, stats: wire.Stats) -> str:
-    """A stream's name: its handle, m-line and layer. Each is a connection to `measure`."""
-    return f"{number}/{stats.mid[:NAME_LENGTH_MAX]}/{layer_of(stats)}"
-
-
 def note_address(who: Person, remote: wire.Candidate) -> None:
     """The client's address as its candidate tells it: its own, or its router's."""
     try:

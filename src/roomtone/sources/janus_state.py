@@ -6,21 +6,33 @@ import msgspec
 import zstandard
 from msgspec import Struct, field
 
+from roomtone.sources.janus_events import STREAMS_MAX
+from roomtone.sources.janus_held import Waiting
+
 ROOM_IDLE_US: Final = 300 * 10**6
 """A room of which nothing was heard for so long begins a new meeting with its next event."""
 GONE_KEPT_US: Final = 120 * 10**6
 SILENT_KEPT_US: Final = 24 * 3600 * 10**6
-HANDLES_MAX: Final = 4_000
+HANDLES_MAX: Final = 12_000
 PEOPLE_MAX: Final = 2_000
 ROOMS_MAX: Final = 1_000
-MIDS_MAX: Final = 64
+MIDS_MAX: Final = STREAMS_MAX
+"""Streams of one handle."""
+INCOMING_MAX: Final = 200
+OUTGOING_MAX: Final = 48
+"""Streams of all handles of a participant; of whoever has more, none of that direction is measured.
+
+Together they are no more than connections that `measure` keeps.
+"""
 STATE_BYTES_MAX: Final = 64 * 2**20
+"""A state that takes more is halved."""
 
 
-class Published(Struct, array_like=True):
+class Published(Struct, array_like=True, gc=False):
     """What last came of a publisher's stream: the newest counters and the rate to guess on from.
 
-    `layers`: simulcast, where no count of one layer tells what a viewer was sent.
+    `layers`: simulcast, where no count of one layer tells what a viewer was sent. `slots`: of the
+    times in which rows wait together, the newest in the lowest bit, those that brought any.
     """
 
     at_us: int
@@ -28,20 +40,22 @@ class Published(Struct, array_like=True):
     unfilled: float
     per_s: float = 0.0
     layers: bool = False
+    slots: int = 1
 
 
-class Forwarded(Struct, array_like=True):
+class Forwarded(Struct, array_like=True, gc=False):
     """How much of a publisher's stream had come for a viewer, and its gaps that nothing filled."""
 
     packets: float
     unfilled: float
 
 
-class Followed(Struct, array_like=True):
+class Followed(Struct, array_like=True, gc=False):
     """A stream that a viewer is sent: Janus' counters at the last row, and the row's own.
 
     `heard` is the viewer's last receiver report (lost, jitter, rtt). `net` counts packets without
     repetitions, `lost` those that the viewer's own link lost. `run` counts restarts of counters.
+    `rtts` round trips were told since then, of `rtt_total_s` together.
     """
 
     at_us: int
@@ -53,6 +67,8 @@ class Followed(Struct, array_like=True):
     heard: tuple[int, int, int] | None = None
     forwarded: Forwarded | None = None
     run: int = 0
+    rtt_total_s: float = 0.0
+    rtts: int = 0
 
 
 class Handle(Struct, array_like=True):
@@ -74,8 +90,18 @@ class Handle(Struct, array_like=True):
     followed: dict[str, Followed] = field(default_factory=dict)
 
 
+class Crowded(Struct, array_like=True, gc=False):
+    """Whether somebody receives, or sends, more streams than can be measured."""
+
+    incoming: bool = False
+    outgoing: bool = False
+
+
 class Person(Struct, array_like=True):
-    """One participant session: the handles of one Janus session in one room."""
+    """One participant session: the handles of one Janus session in one room.
+
+    `held`: rows that wait to be measured, the first of them since `held_us`.
+    """
 
     session: int
     room: str
@@ -91,6 +117,9 @@ class Person(Struct, array_like=True):
     public_ip: str = ""
     handles: list[int] = field(default_factory=list)
     published: bool = False
+    crowded: Crowded = field(default_factory=Crowded)
+    held_us: int = 0
+    held: Waiting = field(default_factory=dict)
 
 
 class Room(Struct, array_like=True):
@@ -105,6 +134,7 @@ class State(Struct, array_like=True):
     """All of it. `present`: who `session/room` is now; `feeds`: whose handle `room/feed` is."""
 
     newest_us: int = 0
+    swept_us: int = 0
     rooms: dict[str, Room] = field(default_factory=dict)
     people: dict[str, Person] = field(default_factory=dict)
     handles: dict[int, Handle] = field(default_factory=dict)
@@ -124,11 +154,15 @@ def unpack(state: bytes) -> State:
 
 
 def pack(known: State) -> bytes:
-    """State as bytes."""
-    return zstandard.compress(_encoder.encode(known), 1)
+    """State as bytes, never more than `unpack` takes."""
+    data = _encoder.encode(known)
+    while len(data) > STATE_BYTES_MAX:
+        forget(known, handles_max=len(known.handles) // 2)
+        data = _encoder.encode(known)
+    return zstandard.compress(data, 1)
 
 
-def forget(known: State) -> None:
+def forget(known: State, *, handles_max: int = HANDLES_MAX) -> None:
     """Give up what is over, and the oldest of what is too many."""
     now_us = known.newest_us
     for number, handle in list(known.handles.items()):
@@ -136,7 +170,7 @@ def forget(known: State) -> None:
         if over or now_us - handle.last_us > SILENT_KEPT_US:
             del known.handles[number]
     too_many = sorted(known.handles, key=lambda number: known.handles[number].last_us)
-    for number in too_many[: max(len(too_many) - HANDLES_MAX, 0)]:
+    for number in too_many[: max(len(too_many) - handles_max, 0)]:
         del known.handles[number]
     for name, room in list(known.rooms.items()):
         if now_us - room.last_us > ROOM_IDLE_US + GONE_KEPT_US:

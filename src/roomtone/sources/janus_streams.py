@@ -25,6 +25,9 @@ AHEAD_US_MAX: Final = 5 * 10**6
 PAUSED_FACTOR: Final = 1.25
 PAUSED_PACKETS: Final = 30.0
 CODEC_LENGTH_MAX: Final = 32
+MID_LENGTH_MAX: Final = 128
+SLOTS: Final = 63
+"""Times in which a publisher's counters may come late, of a sixth of an interval each."""
 
 
 def label(stats: Stats) -> str:
@@ -41,16 +44,19 @@ def ssrc(stream: str, run: int = 0) -> int:
     return SSRC_BASE + int.from_bytes(digest)
 
 
+def key(mid: str, layer: int) -> str:
+    """An m-line's layer by name."""
+    return f"{mid[:MID_LENGTH_MAX]}/{layer}" if layer else mid[:MID_LENGTH_MAX]
+
+
 def publisher_row(
     stats: Stats, kind: StreamKind, at_us: int, *, transport: str, stream: str
-) -> Row | None:
-    """What came of a publisher's stream; None when nothing did, as in the all-zero last event.
+) -> Row:
+    """What came of a publisher's stream.
 
     Janus is the far end: `lost`, `packets-received` without what came again, `jitter-local`. Bytes
     stay as they are: what came again stands for what was lost.
     """
-    if not stats.packets_received:
-        return None
     again = stats.retransmissions_received
     remote = Remote(
         at_ms=at_us / 1000,
@@ -71,20 +77,27 @@ def publisher_row(
     )
 
 
-def published(known: Published | None, stats: Stats, at_us: int, *, layer: int) -> Published:
-    """The newest counters of a publisher's stream; an older event changes nothing."""
-    if known is not None and (layer or known.layers):
-        known.layers = True
-        return known
+def published(known: Published | None, stats: Stats, at_us: int, *, slot_us: int) -> Published:
+    """The newest counters of a publisher's stream."""
     unfilled = float(max(stats.lost - stats.retransmissions_received, 0))
-    found = Published(at_us, float(stats.packets_received), unfilled, layers=bool(layer))
+    found = Published(at_us, float(stats.packets_received), unfilled)
     if known is None:
         return found
-    if at_us <= known.at_us or not stats.packets_received:
-        return known
+    found.layers = known.layers
+    ahead = min(at_us // slot_us - known.at_us // slot_us, SLOTS)
+    found.slots = (known.slots << ahead) % 2**SLOTS | 1
     if found.received >= known.received:
         found.per_s = 1e6 * (found.received - known.received) / (at_us - known.at_us)
     return found
+
+
+def fills_gap(known: Published, at_us: int, *, slot_us: int) -> bool:
+    """Whether counters that come late are of a time of which nothing was heard; it is not, then."""
+    back = known.at_us // slot_us - at_us // slot_us
+    if back >= SLOTS or known.slots >> back & 1:
+        return False
+    known.slots |= 1 << back
+    return True
 
 
 def forwarded(source: Published | None, at_us: int) -> Forwarded | None:
@@ -140,6 +153,8 @@ def viewer_row(
         heard=heard if fresh else known.heard,
         forwarded=source,
         run=known.run,
+        rtt_total_s=known.rtt_total_s + (stats.rtt / 1000 if fresh else 0.0),
+        rtts=known.rtts + bool(fresh and stats.rtt),  # 0 is "not measured"
     )
     return following, row_of(
         following, stats, kind, transport, stream, sure=lost is not None, whole=whole, fresh=fresh
@@ -211,11 +226,7 @@ def row_of(
 ) -> Row:
     """A viewer's row. `sure`: the loss is known; `whole`: so are the bytes without repetitions."""
     heard = now.heard if fresh else None
-    remote = None
-    if heard is not None and stats.rtt:  # 0 is "not measured"
-        remote = Remote(
-            at_ms=now.at_us / 1000, jitter_ms=float(stats.jitter_remote), rtt_s=stats.rtt / 1000
-        )
+    remote = Remote(at_ms=now.at_us / 1000, rtt_total_s=now.rtt_total_s, rtt_count=float(now.rtts))
     return Row(
         kind=kind,
         ssrc=ssrc(stream, now.run),
