@@ -105,6 +105,18 @@ class Told:
                 yield number, (low_s, low_s + size_s), entry, place
                 number += 1
 
+    def wire_rate_max(self, since_s: float, until_s: float) -> float:
+        """The highest bit rate on the wire in any of the spans in which the client samples."""
+        rate = (
+            self.outcome.wire.sent_bit_rate
+            if self.outgoing
+            else self.outcome.wire.received_bit_rate
+        )
+        long_s = self.outcome.plan.sample_every_s
+        starts = range(int(since_s), int(until_s - long_s))
+        spans = [(start, start + long_s) for start in map(float, starts)]
+        return max(rate(self.ssrc(span), span) for span in spans)
+
     def ssrc(self, span: Span) -> int:
         """The stream's SSRC in a span, from the reports that the page posted."""
         wanted = "outbound-rtp" if self.outgoing else "inbound-rtp"
@@ -120,24 +132,18 @@ class Told:
         return ssrc
 
     def jitter_moments(self, ssrc: int, span: Span) -> list[tuple[Span, float]]:
-        """When the browser read its jitter, and the part of the span that each reading stands for.
-
-        What is received is read at every report; of what is sent, the far end read it when it sent
-        the last RTCP report that had come by then.
-        """
-        readings: dict[float, None] = {}
-        wanted = "remote-inbound-rtp" if self.outgoing else "inbound-rtp"
-        for report in self.outcome.reports[self.side]:
-            for entry in report["stats"]:
-                if entry["type"] == wanted and entry["ssrc"] == ssrc:
-                    readings[entry["timestamp"] / 1000] = None
-        moments = []
-        for before, at_s in itertools.pairwise(sorted(readings)):
-            low, high = max(before, span[0]), min(at_s, span[1])
-            if low < high:
-                left_s = self.outcome.wire.report_left_s(1 - self.way, at_s)
-                moments.append(((low, high), left_s if self.outgoing else at_s))
-        return moments
+        """When the receiver read its jitter, and the part of the span that each reading is for."""
+        readings = {
+            entry["timestamp"] / 1000
+            for report in self.outcome.reports[self.side]
+            for entry in report["stats"]
+            if entry["type"] == "inbound-rtp" and entry["ssrc"] == ssrc
+        }
+        return [
+            ((max(before, span[0]), min(at_s, span[1])), at_s)
+            for before, at_s in itertools.pairwise(sorted(readings))
+            if max(before, span[0]) < min(at_s, span[1])
+        ]
 
     def roads(self, span: Span) -> tuple[Way, Way] | None:
         """What the road did, a to b and back, all through a span; None: it changed."""
@@ -160,8 +166,8 @@ class Told:
     def limit(self, column: Column, ssrc: int, span: Span, wire: float) -> float:
         """How far the API may be off.
 
-        The far end reads the jitter of sent video when it writes a report, which is known to about
-        a picture; a jitter that falls, falls by a 16th with each (RFC 3550, 6.4.1).
+        The moment when jitter is read is known to about a packet, with each of which a jitter that
+        falls, falls by a 16th (RFC 3550, 6.4.1).
 
         A packet that others have overtaken counts as lost until it comes: in an interval that is
         shorter than a minute, those at its edges may be more than half a point.
@@ -183,7 +189,7 @@ class Told:
             edges = 100 * count / max(self.outcome.wire.loss(ssrc, span)[1], 1)
             short = self.outgoing and span[1] - span[0] < SHARED_OUT_S
             return max(LIMITS[column], edges + ROUNDED, SHARED_OUT_LIMIT if short else 0)
-        if column == "jitter" and self.outgoing:
+        if column == "jitter":
             return max(LIMITS[column], wire / 16)
         return LIMITS[column]
 
@@ -196,15 +202,8 @@ class Told:
             case "latency":
                 return wire.round_trip_ms(span)
             case "jitter":
-                ends = [self, self.other_end()] if self.outgoing else [self]
-                return nearest(
-                    [
-                        wire.jitter_ms(ssrc, self.media, moments)
-                        for end in ends
-                        if (moments := end.jitter_moments(ssrc, span))
-                    ],
-                    reported,
-                )
+                end = self.other_end() if self.outgoing else self
+                return wire.jitter_ms(ssrc, self.media, end.jitter_moments(ssrc, span))
             case "mediaBitRate":
                 rate = wire.sent_bit_rate if self.outgoing else wire.received_bit_rate
                 return rate(ssrc, span)

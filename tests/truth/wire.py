@@ -15,7 +15,6 @@ CLOCKS_HZ: Final = {"audio": 48_000, "video": 90_000, "share": 90_000}
 JITTER_STEP_MAX: Final = 450_000
 """libwebrtc leaves out a step of more clock units: 5 s of video."""
 UNDER_WAY_S_MAX: Final = 1.0
-HEARD_SLACK_S: Final = 0.001
 Span = tuple[float, float]
 
 
@@ -71,13 +70,6 @@ class Wire:
     def delay_ms(self, way: int, span: Span) -> float:
         delays = [delay for at, delay in self.delays[way] if span[0] <= at < span[1]]
         return 1000 * sum(delays) / max(len(delays), 1)
-
-    def report_left_s(self, way: int, heard_s: float) -> float:
-        """When the far end sent the RTCP packet that had just come when it was heard."""
-        delays = self.delays[way]
-        place = bisect.bisect_right(delays, heard_s + HEARD_SLACK_S, key=lambda one: one[0])
-        at_s, delay_s = delays[max(place - 1, 0)]
-        return at_s - delay_s
 
     def jitter_ms(self, ssrc: int, kind: str, moments: Sequence[tuple[Span, float]]) -> float:
         """The mean of the jitter at moments, each weighted by the span that it stands for."""

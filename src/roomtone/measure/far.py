@@ -109,8 +109,16 @@ def packets_per_s(theirs: Sequence[Carried]) -> float:
     return sum(span.expected for span in theirs) / seconds if seconds else 0.0
 
 
-def heard(theirs: Iterable[Carried]) -> list[Heard]:
-    """The receiver's counts in the form of its reports."""
+def heard(theirs: Sequence[Carried], reports: Iterable[Heard]) -> list[Heard]:
+    """The receiver's counts in the form of its reports.
+
+    The jitter of `reports` that it wrote at the same times gives way to what it read itself.
+    """
+    starts = [span.start_ms for span in theirs]
+    for report in reports:
+        last = bisect.bisect_left(starts, report.end_ms) - 1
+        if last >= 0 and theirs[last].end_ms > report.start_ms:
+            report.jitter_ms = None
     return [
         Heard(
             start_ms=span.start_ms,

@@ -121,7 +121,7 @@ def add_streams(
             theirs = far.get(ssrc)
             if theirs and far_ends.agrees(theirs, told):
                 far_ends.fill_bits(flows, theirs)
-                reports += far_ends.heard(theirs)
+                reports += far_ends.heard(theirs, reports)
             lane.heard.setdefault(key, []).extend(reports)
         elif spans := far_ends.carried(kind, chain, flows):
             measured.received.setdefault(ssrc, []).extend(spans)
