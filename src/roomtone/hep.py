@@ -9,9 +9,10 @@ from collections import deque
 from collections.abc import Callable
 from typing import Any, Final, NamedTuple
 
+from roomtone import measure
 from roomtone.config import Settings
 from roomtone.errors import Invalid, RoomtoneError, TooMany, Unavailable
-from roomtone.ingest import AHEAD_MS_MAX, TIME_MS_MIN
+from roomtone.ingest import TIME_MS_MIN
 from roomtone.observe import log
 from roomtone.seeing import put_seen
 from roomtone.services import Services
@@ -131,7 +132,7 @@ class Listener:
         """Take one in; its fate."""
         try:
             packet = read(datagram, key=services.settings.hep_key)
-            if not TIME_MS_MIN <= packet.at_ms <= now_ms + AHEAD_MS_MAX:
+            if not TIME_MS_MIN <= packet.at_ms <= now_ms + measure.AHEAD_MS_MAX:
                 return "wrong_time"
             self._calls.take(packet, now_ms)
         except Unusable as reason:

@@ -73,6 +73,7 @@ class _SeenWrite:
             measure.meeting.moved(self.seen, clock.corrected_ms),
             interval_s=self.interval_s,
             far=ends.far(name),
+            now_ms=self.now_ms,
         )
         for field_name, value in measured.header.items():
             if not getattr(self.session, field_name):

@@ -11,6 +11,7 @@ from roomtone.model import StreamKind
 from tests.measure.calls import (
     START_MS,
     Value,
+    advance,
     fold,
     inbound,
     measure,
@@ -171,6 +172,14 @@ def test_a_clock_that_jumps_a_year_ahead_leaves_what_was_told() -> None:
     several = posts([reports, [leap], [steady(5)]], interval_s=10)
     assert [one.late for one in several] == [0, 0, 1]
     assert fold(several) == fold(several[:1])
+
+
+def test_what_was_of_the_future_before_is_forgotten() -> None:
+    state, _ = advance(b"", [report(365 * 86_400.0, entry(4))], interval_s=10)
+    reports = [steady(n) for n in range(4)]
+    _, found = advance(state, reports, interval_s=10, now_ms=reports[-1].timestamp)
+    assert (found.late, found.ahead) == (0, 0)
+    assert fold([found]) == fold(posts([reports], interval_s=10))
 
 
 def test_an_hour_in_one_post_measures_as_in_many() -> None:

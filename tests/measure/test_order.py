@@ -6,8 +6,16 @@ from typing import Any
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from roomtone.measure import Report
-from roomtone.measure.state import CONNECTIONS_MAX, ROWS_MAX, row_count, unpack
+from roomtone.measure import Report, Row, Snapshot
+from roomtone.measure.state import (
+    CONNECTIONS_MAX,
+    ROWS_MAX,
+    STREAMS_MAX,
+    State,
+    forget,
+    row_count,
+    unpack,
+)
 from tests.measure.calls import Cells, advance, fold, inbound, outbound, path, posts, remote, report
 
 HORIZON_S = 300.0
@@ -194,5 +202,24 @@ def test_a_flood_of_streams_and_connections_is_bounded() -> None:
             state, [report(number, *stats, connection=f"pc{number % 40}")], interval_s=1
         )
     known = unpack(state)
-    assert len(known.connections) <= CONNECTIONS_MAX
+    assert sum(len(shots[-1].rows) for shots in known.connections.values()) <= STREAMS_MAX
     assert row_count(known) <= ROWS_MAX
+
+
+def test_rows_of_one_connection_are_thinned() -> None:
+    rows = [Row(kind="audioIn", ssrc=ssrc, packets=1.0) for ssrc in range(STREAMS_MAX // 5)]
+    known = State(connections={"pc": [Snapshot(at_ms=at_ms, rows=rows) for at_ms in range(300)]})
+    forget(known, keep_ms=1_000)
+    assert ROWS_MAX / 4 < row_count(known) <= ROWS_MAX
+    assert known.connections["pc"][-1].at_ms == 299
+
+
+def test_a_flood_of_small_connections_is_bounded() -> None:
+    flood = [
+        report(at, inbound(100 + at), connection=f"pc{number}")
+        for number in range(CONNECTIONS_MAX + 40)
+        for at in (number, number + 1)
+    ]
+    known = unpack(advance(b"", flood, interval_s=60)[0])
+    assert len(known.connections) == CONNECTIONS_MAX
+    assert f"pc{CONNECTIONS_MAX + 39}" in known.connections

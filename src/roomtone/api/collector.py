@@ -131,9 +131,11 @@ async def post_reports(request: Request) -> Response:
         )
     )
     fates = services.metrics.reports
-    fates.labels("measured").inc(len(seen) - measured.late - measured.repeated)
+    ignored = measured.late + measured.repeated + measured.ahead
+    fates.labels("measured").inc(len(seen) - ignored)
     fates.labels("late").inc(measured.late)
     fates.labels("repeated").inc(measured.repeated)
+    fates.labels("ahead").inc(measured.ahead)
     return Response(status_code=204)
 
 

@@ -14,11 +14,12 @@ from roomtone.measure.intervals import Origin
 from roomtone.measure.meeting import CLOCK_OFF_MS
 from roomtone.measure.origins import Origins
 from roomtone.measure.report import TIMESTAMP_MS_MAX, Entry, Report
-from roomtone.measure.series import HORIZON_S_DEFAULT, advance
+from roomtone.measure.series import AHEAD_MS_MAX, HORIZON_S_DEFAULT, advance
 from roomtone.measure.snapshot import Remote, Row, Seen, Snapshot, Stun
 from roomtone.measure.state import Measured
 
 __all__ = [
+    "AHEAD_MS_MAX",
     "CLOCK_OFF_MS",
     "HORIZON_S_DEFAULT",
     "TIMESTAMP_MS_MAX",

@@ -7,6 +7,7 @@ are the store's.
 
 import bisect
 import itertools
+import math
 from collections.abc import Iterator, Sequence
 from typing import Final
 
@@ -22,6 +23,9 @@ from roomtone.measure.state import Measured, State, forget, pack, take, unpack
 from roomtone.model import STREAM_KINDS, Column, Stream, StreamKind
 
 HORIZON_S_DEFAULT: Final = 300.0
+AHEAD_MS_MAX: Final = round(1000 * HORIZON_S_DEFAULT)
+"""What is further ahead of the clock is of no clock that is right. No more than the horizon: what
+comes at the right time after it is not late."""
 INTERVALS_MAX: Final = 3_600
 """Intervals that one call may reach back from its newest report; earlier reports are late."""
 
@@ -34,11 +38,13 @@ def advance(
     horizon_s: float = HORIZON_S_DEFAULT,
     far: far_ends.Far | None = None,
     again: tuple[float, float] | None = None,
+    now_ms: float | None = None,
 ) -> tuple[bytes, Measured]:
     """Measure what was newly seen of one participant; b"" is the state at first.
 
     `far`: what others received of the streams that this participant sends; `again`: the time (ms)
-    in which that is news, to be measured anew.
+    in which that is news, to be measured anew. `now_ms`: what lies more than `AHEAD_MS_MAX` ahead
+    of it is counted and not measured; None: times are what they are, as in files.
 
     Pure. Order, repetition and the cut into posts make no difference within `horizon_s` (seconds
     behind the newest report), with two exceptions, because what was told cannot be taken back: a
@@ -55,6 +61,7 @@ def advance(
         measured,
         horizon_ms=1000 * horizon_s,
         reach_ms=max(INTERVALS_MAX * size_ms, 1000 * horizon_s),
+        until_ms=math.inf if now_ms is None else now_ms + AHEAD_MS_MAX,
     )
     spans = [span for span in (touched, again) if span is not None]
     if not spans or not known.connections:

@@ -14,6 +14,8 @@ from roomtone.measure.snapshot import Seen, Snapshot
 from roomtone.model import Stream, StreamKind
 
 CONNECTIONS_MAX: Final = 256
+STREAMS_MAX: Final = 1_000
+"""Streams in the latest snapshots of all connections: measuring takes so much longer."""
 ROWS_MAX: Final = 20_000
 """Rows of all snapshots in a state; above it every other snapshot is given up."""
 STATE_BYTES_MAX: Final = 16 * 2**20
@@ -24,14 +26,16 @@ class Measured(Struct, kw_only=True):
     """What reports told: samples of the intervals they touch (a value replaces, null does not).
 
     `header`: fields of MediaSession that reports reveal (networkType, localIP). `late`: reports
-    older than the horizon, `repeated`: known already; both ignored. `origins`: by kind and column
-    where figures are from, in spans. `received`: what it counted of others' streams, by SSRC.
+    older than the horizon, `repeated`: known already, `ahead`: of the future; all ignored.
+    `origins`: by kind and column where figures are from, in spans. `received`: what it counted of
+    others' streams, by SSRC.
     """
 
     streams: dict[StreamKind, list[Stream]] = field(default_factory=dict)
     header: dict[str, str] = field(default_factory=dict)
     late: int = 0
     repeated: int = 0
+    ahead: int = 0
     origins: Origins = field(default_factory=dict)
     received: dict[int, list[Carried]] = field(default_factory=dict)
 
@@ -79,11 +83,18 @@ def take(
     *,
     horizon_ms: float,
     reach_ms: float,
+    until_ms: float,
 ) -> tuple[int, int] | None:
     """Put new snapshots in their places; return the time from the neighbours before to those after.
 
     None when none of them was new. `reach_ms`: how far one call may reach back from its newest.
+    What is later than `until_ms` is of the future, and would make all that is not late.
     """
+    measured.ahead = sum(shot.at_ms > until_ms for _, shot in seen)
+    if measured.ahead:
+        seen = [one for one in seen if one.shot.at_ms <= until_ms]
+    if known.newest_ms > until_ms:
+        drop_future(known, until_ms)
     newest_ms = max((shot.at_ms for _, shot in seen), default=0)
     oldest_ms = max(known.newest_ms - horizon_ms, newest_ms - reach_ms)
     low_ms: int | None = None
@@ -110,6 +121,16 @@ def take(
     return None if low_ms is None else (low_ms, high_ms)
 
 
+def drop_future(known: State, until_ms: float) -> None:
+    """Give up what a clock told that was wrong, so that what is told now is not late."""
+    for name, shots in known.connections.items():
+        last = bisect.bisect_right(shots, until_ms, key=lambda shot: shot.at_ms)
+        known.connections[name] = shots[:last]
+    known.connections = {name: shots for name, shots in known.connections.items() if shots}
+    known.newest_ms = max((shots[-1].at_ms for shots in known.connections.values()), default=0)
+    known.kept_ms = min(known.kept_ms, round(until_ms))
+
+
 def header_of(shot: Snapshot) -> dict[str, str]:
     """Header fields that a snapshot knows."""
     fields = {"networkType": shot.network_type, "localIP": shot.local_ip}
@@ -127,15 +148,24 @@ def forget(known: State, *, keep_ms: float) -> None:
     while row_count(known) > ROWS_MAX and any(len(x) > 2 for x in known.connections.values()):
         for name, shots in known.connections.items():
             known.connections[name] = [*shots[:-1:2], shots[-1]]
-    too_many = len(known.connections) - CONNECTIONS_MAX
-    too_large = row_count(known) - ROWS_MAX
-    if too_many > 0 or too_large > 0:
-        for name in sorted(known.connections, key=lambda name: known.connections[name][-1].at_ms):
-            if too_many <= 0 and too_large <= 0:
-                break
-            shots = known.connections.pop(name)
-            known.kept_ms = max(known.kept_ms, shots[-1].at_ms)
-            too_many, too_large = too_many - 1, too_large - rows_of(shots)
+    drop_eldest(known)
+
+
+def drop_eldest(known: State) -> None:
+    """Give up the connections that were silent longest, until the others are within the bounds."""
+    connections = list(known.connections.values())
+    over = [
+        len(connections) - CONNECTIONS_MAX,
+        sum(len(shots[-1].rows) for shots in connections) - STREAMS_MAX,
+        row_count(known) - ROWS_MAX,
+    ]
+    by_age = sorted(known.connections, key=lambda name: known.connections[name][-1].at_ms)
+    for name in by_age[:-1]:
+        if max(over) <= 0:
+            return
+        shots = known.connections.pop(name)
+        known.kept_ms = max(known.kept_ms, shots[-1].at_ms)
+        over = [over[0] - 1, over[1] - len(shots[-1].rows), over[2] - rows_of(shots)]
 
 
 def rows_of(shots: Sequence[Snapshot]) -> int:

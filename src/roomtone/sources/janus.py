@@ -12,7 +12,7 @@ from typing import Final
 import msgspec
 from msgspec import Raw, Struct, field
 
-from roomtone.measure import Seen
+from roomtone.measure import AHEAD_MS_MAX, Seen
 from roomtone.measure.codecs import transport_label
 from roomtone.model import ID_LENGTH_MAX, MediaSession, MeetingNews, epoch_ms, iso_ms
 from roomtone.sources import janus_events as wire
@@ -42,7 +42,7 @@ from roomtone.sources.janus_state import (
 ROOM_PLACE: Final = "{room}"
 """Where the room's name goes in a meeting's id that the deployment chose."""
 TIME_US_MIN: Final = 1000 * epoch_ms("2000-01-01T00:00:00Z")
-AHEAD_US_MAX: Final = 24 * 3600 * 10**6
+AHEAD_US_MAX: Final = 1000 * AHEAD_MS_MAX
 SWEPT_HOLDS: Final = 2
 """Rows of somebody who fell silent are let go after so much more than rows wait."""
 NAMESPACE: Final = uuid.UUID("0c8ad6de-6a25-52b1-9d0e-6c1d5be1a7f4")

@@ -134,12 +134,12 @@ class State(Struct, array_like=True):
     """All of it. `present`: who `session/room` is now; `feeds`: whose handle `room/feed` is."""
 
     newest_us: int = 0
-    swept_us: int = 0
     rooms: dict[str, Room] = field(default_factory=dict)
     people: dict[str, Person] = field(default_factory=dict)
     handles: dict[int, Handle] = field(default_factory=dict)
     present: dict[str, str] = field(default_factory=dict)
     feeds: dict[str, int] = field(default_factory=dict)
+    swept_us: int = 0
 
 
 _decoder: Final = msgspec.msgpack.Decoder(State)
