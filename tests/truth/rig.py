@@ -21,6 +21,8 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Final, Literal, TypeVar
 
+import psutil
+
 Side = Literal["a", "b"]
 SIDES: Final[tuple[Side, Side]] = ("a", "b")
 ADDRESSES: Final[dict[Side, str]] = {"a": "10.77.0.1", "b": "10.77.0.2"}
@@ -104,8 +106,12 @@ class Rig:
         return [int(pid) for pid in subprocess.check_output(command).split()]
 
     def let_go_first(self) -> None:
-        """Let the processes of both hosts, and what they start, go before others."""
-        for pid in (pid for side in SIDES for pid in self.pids(side)):
+        """Let the processes of both hosts, and what they start, go before others.
+
+        Firefox's sandbox gives some of its children namespaces of their own.
+        """
+        hosts = {pid for side in SIDES for pid in self.pids(side)}
+        for pid in hosts.union(*map(children, hosts)):
             # One may have ended by now, and not every machine allows it.
             subprocess.run([*BROWSERS_NEXT, str(pid)], capture_output=True)
 
@@ -179,6 +185,14 @@ def first_if_allowed() -> tuple[str, ...]:
     """The words that let the relay go before others; none where that is not allowed."""
     allowed = subprocess.run([*RELAY_FIRST, "true"], capture_output=True).returncode == 0
     return RELAY_FIRST if allowed else ()
+
+
+def children(pid: int) -> list[int]:
+    """A process' children, and theirs; none when it has ended."""
+    try:
+        return [child.pid for child in psutil.Process(pid).children(recursive=True)]
+    except psutil.NoSuchProcess:
+        return []
 
 
 def made_in(namespace: str, make: Callable[[], T]) -> T:
