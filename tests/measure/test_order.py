@@ -7,6 +7,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from roomtone.measure import Report, Row, Snapshot
+from roomtone.measure.shots import Shots
 from roomtone.measure.state import (
     CONNECTIONS_MAX,
     ROWS_MAX,
@@ -202,16 +203,18 @@ def test_a_flood_of_streams_and_connections_is_bounded() -> None:
             state, [report(number, *stats, connection=f"pc{number % 40}")], interval_s=1
         )
     known = unpack(state)
-    assert sum(len(shots[-1].rows) for shots in known.connections.values()) <= STREAMS_MAX
+    assert sum(len(shots.open[-1].rows) for shots in known.connections.values()) <= STREAMS_MAX
     assert row_count(known) <= ROWS_MAX
 
 
 def test_rows_of_one_connection_are_thinned() -> None:
     rows = [Row(kind="audioIn", ssrc=ssrc, packets=1.0) for ssrc in range(STREAMS_MAX // 5)]
-    known = State(connections={"pc": [Snapshot(at_ms=at_ms, rows=rows) for at_ms in range(300)]})
+    shots = Shots(open=[Snapshot(at_ms=at_ms, rows=rows) for at_ms in range(300)])
+    shots.seal(200)
+    known = State(connections={"pc": shots})
     forget(known, keep_ms=1_000)
     assert ROWS_MAX / 4 < row_count(known) <= ROWS_MAX
-    assert known.connections["pc"][-1].at_ms == 299
+    assert known.connections["pc"].open[-1].at_ms == 299
 
 
 def test_a_flood_of_small_connections_is_bounded() -> None:

@@ -20,14 +20,13 @@ from roomtone.measure.plausible import (
     dipped_below,
     jumped,
 )
-from roomtone.measure.snapshot import Remote, Row, Snapshot
+from roomtone.measure.snapshot import Remote, Row
 from roomtone.model import StreamKind
 
 WRAP_BITS: Final = (16, 24, 32)
 OCTETS_WRAP_BITS: Final = (32,)
 WRAP_RATE_FACTOR: Final = 4.0
 WRAP_ALLOWANCE: Final = 100.0
-RTT_MS_MAX: Final = 60_000
 OVER_TCP: Final = frozenset({"TCP", "TLS"})
 
 Key = tuple[str, StreamKind, int]
@@ -76,14 +75,6 @@ class Heard(Struct, gc=False):
     counted: bool = False
 
 
-class Trip(Struct, gc=False):
-    """A round trip time that holds for a span."""
-
-    start_ms: float
-    end_ms: float
-    rtt_ms: float
-
-
 def delta(
     before: float,
     after: float,
@@ -128,8 +119,8 @@ def flow(
     seconds = (end_ms - start_ms) / 1000
     if earlier is not None and any_dipped(earlier, before, after):
         return None
-    counted = delta(before.packets, after.packets, rate=rates.packets, seconds=seconds)
-    again = delta(before.retransmitted, after.retransmitted, rate=rates.packets, seconds=seconds)
+    counted = packets_between(before.packets, after.packets, rates, seconds)
+    again = packets_between(before.retransmitted, after.retransmitted, rates, seconds)
     if counted is None or again is None or again > counted or jumped(counted, seconds):
         return None
     rates.packets = counted / seconds
@@ -151,31 +142,40 @@ def flow(
     if earlier is not None and before.packets >= earlier.packets:  # no restart
         lost = None if dipped_below(earlier, before, after) else lost
         frames = None if dipped(earlier.frames, before.frames, after.frames) else frames
-    return Flow(
-        start_ms=start_ms,
-        end_ms=end_ms,
-        packets=packets,
-        bits=bits,
-        frames=frames,
-        height=after.height,
-        jitter_ms=after.jitter_ms if packets else None,
-        lost=lost,
-        expected=None if lost is None else max(lost + packets, 0.0),
-        codec=after.codec,
-        transport=after.transport,
-        pads=after.pads,
+    return Flow(  # by position: names cost half as much again
+        start_ms,
+        end_ms,
+        packets,
+        bits,
+        frames,
+        after.height,
+        after.jitter_ms if packets else None,
+        lost,
+        None if lost is None else max(lost + packets, 0.0),
+        after.codec,
+        after.transport,
+        after.pads,
     )
+
+
+def packets_between(before: float, after: float, rates: Rates, seconds: float) -> float | None:
+    """The difference of a counter of packets."""
+    if after >= before:
+        return after - before
+    return delta(before, after, rate=rates.packets, seconds=seconds)
 
 
 def octets_between(before: float, after: float, rates: Rates, seconds: float) -> float | None:
     """The difference of a counter of octets."""
+    if after >= before:
+        return after - before
     return delta(before, after, rate=rates.bytes, seconds=seconds, wraps=OCTETS_WRAP_BITS)
 
 
 def frames_between(before: Row, after: Row, seconds: float) -> float | None:
     """Frames sent or decoded; None where the counter is unknown, went back or jumped."""
     frames = grown(before.frames, after.frames)
-    if frames is None or frames > FRAMES_PER_S_MAX * max(seconds, 1.0):
+    if frames is None or (frames > FRAMES_PER_S_MAX and frames > FRAMES_PER_S_MAX * seconds):
         return None
     return frames
 
@@ -293,16 +293,19 @@ def points(
         last = remote
         if remote.at_ms < settled_ms:
             continue
-        when = min(remote.at_ms, float(at_ms))
+        when = remote.at_ms if remote.at_ms < at_ms else float(at_ms)
         if earlier is None:
             when = float(at_ms)
         else:
             start_ms, before = earlier
-            when = max(when, float(start_ms))
+            if when < start_ms:
+                when = float(start_ms)
             share = (at_ms - when) / (at_ms - start_ms)
-            sent -= share * max(sent - (before.packets - before.retransmitted), 0.0)
-            if frames is not None and (grew := grown(before.frames, frames)) is not None:
-                frames -= share * grew
+            grew = sent - (before.packets - before.retransmitted)
+            if grew > 0:
+                sent -= share * grew
+            if frames is not None and before.frames is not None and frames > before.frames:
+                frames -= share * (frames - before.frames)
         hides = padding.hides_loss(row)
         runs[-1].append(Point(when, sent, frames, remote, hides, row.transport))
     return runs
@@ -335,15 +338,15 @@ def heard(runs: Iterable[Sequence[Point]], limit_ms: int) -> list[Heard]:
             fewest = expected or 0.0
             if after.hides:
                 fewest = min(fewest, grown(before.frames, after.frames) or 0.0)
-            found.append(
+            found.append(  # by position: names cost half as much again
                 Heard(
-                    start_ms=before.at_ms,
-                    end_ms=after.at_ms,
-                    lost=lost,
-                    expected=expected,
-                    fewest=fewest,
-                    jitter_ms=after.remote.jitter_ms,
-                    estimated=after.hides,
+                    before.at_ms,
+                    after.at_ms,
+                    lost,
+                    expected,
+                    fewest,
+                    after.remote.jitter_ms,
+                    after.hides,
                 )
             )
     return found
@@ -355,60 +358,14 @@ def heard_loss(before: Point, after: Point) -> tuple[float | None, float | None]
         return None, None
     lost = after.remote.lost - before.remote.lost
     received = grown(before.remote.received, after.remote.received)
-    sent = max(after.sent - before.sent, 0.0)
-    if jumped(max(lost, sent, received or 0.0), (after.at_ms - before.at_ms) / 1000):
+    sent = after.sent - before.sent
+    if sent < 0:
+        sent = 0.0
+    seconds = (after.at_ms - before.at_ms) / 1000
+    if jumped(lost, seconds) or jumped(sent, seconds) or jumped(received or 0.0, seconds):
         return None, None
     if received is not None:
         return lost, max(lost + received, 0.0)
     if lost < -sent:
         return None, None
     return lost, sent
-
-
-def trips(runs: Iterable[Sequence[Point]], limit_ms: int) -> list[Trip]:
-    """Round trips from RTCP: the mean of what was measured between two reports, else the last.
-
-    Reports that brought no new measurement are passed over.
-    """
-    found: list[Trip] = []
-    for run in runs:
-        before: Point | None = None
-        for point in run:
-            if before is not None:
-                if point.remote.rtt_count and point.remote.rtt_count == before.remote.rtt_count:
-                    continue
-                rtt_ms = rtcp_rtt_ms(before.remote, point.remote)
-                span_ms = point.at_ms - before.at_ms
-                if rtt_ms and rtt_ms <= RTT_MS_MAX and 0 < span_ms <= limit_ms:
-                    found.append(Trip(before.at_ms, point.at_ms, rtt_ms))
-            before = point
-    return found
-
-
-def rtcp_rtt_ms(before: Remote, after: Remote) -> float | None:
-    """d totalRoundTripTime / d roundTripTimeMeasurements, or roundTripTime without the two."""
-    total = grown(before.rtt_total_s, after.rtt_total_s)
-    count = grown(before.rtt_count, after.rtt_count)
-    if total is not None and count is not None:
-        return 1000 * total / count if count else None
-    return 1000 * after.rtt_s if after.rtt_s is not None else None
-
-
-def stun_trips(chain: Sequence[Snapshot], limit_ms: int) -> list[Trip]:
-    """Round trips from connectivity checks of one connection (totalRoundTripTime is in s)."""
-    found: list[Trip] = []
-    known: Snapshot | None = None
-    for snapshot in chain:
-        if snapshot.stun is None:
-            continue
-        if known is not None and known.stun is not None and known.stun.pair == snapshot.stun.pair:
-            count = snapshot.stun.count - known.stun.count
-            total = snapshot.stun.total_s - known.stun.total_s
-            if count == 0:
-                continue
-            span_ms = snapshot.at_ms - known.at_ms
-            fits = count > 0 and 0 < 1000 * total <= RTT_MS_MAX * count
-            if fits and 0 < span_ms <= limit_ms:
-                found.append(Trip(known.at_ms, snapshot.at_ms, 1000 * total / count))
-        known = snapshot
-    return found

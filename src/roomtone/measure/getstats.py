@@ -8,7 +8,7 @@ import heapq
 from collections.abc import Iterable, Mapping
 from typing import Final
 
-from msgspec import Struct
+from msgspec import Struct, field
 
 from roomtone.measure.codecs import codec_label, transport_label
 from roomtone.measure.report import Entry, Report
@@ -41,6 +41,8 @@ class Index(Struct):
     sources: list[Entry]
     pairs: list[Entry]
     transports: list[Entry]
+    labels: dict[str | None, str] = field(default_factory=dict)
+    """What `transport_of` found, by the transport's id: most streams share one."""
 
 
 def index(report: Report) -> Index:
@@ -50,16 +52,17 @@ def index(report: Report) -> Index:
         stats.items() if isinstance(stats, dict) else ((e.id or "", e) for e in stats)
     )
     found = Index({}, [], [], [], [], [])
-    boxes = {
+    boxes: dict[str | None, list[Entry]] = {
         "inbound-rtp": found.rtp, "outbound-rtp": found.rtp,
         "remote-inbound-rtp": found.remotes, "remote-outbound-rtp": found.remotes,
         "media-source": found.sources, "candidate-pair": found.pairs,
         "transport": found.transports,
     }  # fmt: skip
+    by_id = found.by_id
     for name, entry in pairs:
-        found.by_id[entry.id or name] = entry
-        if (box := boxes.get(entry.type or "")) is not None:
-            box.append(entry)
+        by_id[entry.id or name] = entry
+        if entry.type in boxes:
+            boxes[entry.type].append(entry)
     return found
 
 
@@ -123,7 +126,7 @@ def row_of(entry: Entry, found: Index, report: Report) -> Row | None:
         codec=codec_label(codec.mime_type, codec.sdp_fmtp_line or "")
         if codec is not None and codec.mime_type
         else "",
-        transport=transport_of(selected_pair(found, entry.transport_id), found),
+        transport=transport_of(entry.transport_id, found),
         remote=remote_of(entry, codec, found, report.timestamp),
         pads=kind in ("videoOut", "shareOut") and not (entry.id or "").startswith(AIORTC_SENT),
     )
@@ -206,7 +209,8 @@ def age_ms(entry: Entry, remote: Entry) -> float:
     now, then = clock_ms(entry.timestamp), clock_ms(remote.timestamp)
     if now is None or then is None:
         return 0.0
-    return min(max(now - then, 0.0), REPORT_AGE_MS_MAX)
+    age = now - then
+    return age if 0.0 <= age <= REPORT_AGE_MS_MAX else min(max(age, 0.0), REPORT_AGE_MS_MAX)
 
 
 def clock_ms(timestamp: float | str | None) -> float | None:
@@ -248,14 +252,20 @@ def selected_pair(found: Index, transport_id: str | None) -> Entry | None:
     return max(chosen, key=lambda pair: pair.bytes_sent or 0.0, default=None)
 
 
-def transport_of(pair: Entry | None, found: Index) -> str:
-    """UDP, TCP or TLS of the pair's local candidate; "" when unknown."""
+def transport_of(transport_id: str | None, found: Index) -> str:
+    """UDP, TCP or TLS of the local candidate of the pair in use; "" when unknown."""
+    known = found.labels.get(transport_id)
+    if known is not None:
+        return known
+    pair = selected_pair(found, transport_id)
     local = found.by_id.get(pair.local_candidate_id or "") if pair else None
-    if local is None:
-        return ""
-    return transport_label(
-        local.protocol or "", local.relay_protocol or "", local.candidate_type or ""
-    )
+    label = ""
+    if local is not None:
+        label = transport_label(
+            local.protocol or "", local.relay_protocol or "", local.candidate_type or ""
+        )
+    found.labels[transport_id] = label
+    return label
 
 
 def stun_of(pair: Entry | None) -> Stun | None:

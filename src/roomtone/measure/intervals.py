@@ -9,12 +9,14 @@ weighted by packets.
 
 import itertools
 from collections.abc import Iterable
-from typing import Final, Literal, TypeVar
+from typing import Final, Literal
 
 from msgspec import Struct, field
 
 from roomtone.measure import padding
-from roomtone.measure.counters import Flow, Heard, Key, Trip
+from roomtone.measure.cells import Cell, Losses, Mean, Part, Spans, Timed, covered_ms, mean_of
+from roomtone.measure.counters import Flow, Heard, Key
+from roomtone.measure.round_trips import Trip
 from roomtone.model import Column
 
 COVERAGE_MIN: Final = 0.5
@@ -28,10 +30,7 @@ Origin = Literal["counted", "receiver", "reported", "estimated", "rtcp", "stun"]
 """Where a figure is from: this end's count, the count of who received what this end sent, the far
 end's RTCP report, an estimate made of that and of what was sent; for latency RTCP's round trip or
 that of connectivity checks."""
-Value = int | float | None
-Spans = list[tuple[float, float]]
-Timed = TypeVar("Timed", Flow, Heard, Trip)
-"""What holds for a span from `start_ms` to `end_ms`."""
+Value = int | float
 
 
 class Grid(Struct, gc=False):
@@ -63,10 +62,14 @@ class Grid(Struct, gc=False):
         Neighbours mostly fall in the same interval: its edges are kept from one to the next.
         """
         dealt: dict[int, list[tuple[Timed, float, float]]] = {}
+        parts: list[tuple[Timed, float, float]] = []
         bottom, top = self.low_ms, self.high_ms
         edge_low = edge_high = float("-inf")
         for span in spans:
             low, high = span.start_ms, span.end_ms
+            if edge_low <= low < high <= edge_high:
+                parts.append((span, low, high))
+                continue
             if low < bottom:
                 low = bottom
             if high > top:
@@ -76,12 +79,15 @@ class Grid(Struct, gc=False):
                     number = self.first(low)
                     if low >= self.origin_ms + (number + 1) * self.size_ms:
                         number += 1  # an edge that rounding put into the interval before
-                    edge_low = self.origin_ms + number * self.size_ms
-                    edge_high = self.origin_ms + (number + 1) * self.size_ms
+                    edge_low = max(self.origin_ms + number * self.size_ms, bottom)
+                    edge_high = min(self.origin_ms + (number + 1) * self.size_ms, top)
                     parts = dealt.setdefault(number, [])
                 parts.append((span, low, min(high, edge_high)))
                 low = edge_high
         return dealt
+
+
+Means = dict[tuple[float, ...], dict[int, Mean]]
 
 
 class Lane(Struct):
@@ -89,116 +95,22 @@ class Lane(Struct):
 
     flows: dict[Key, list[Flow]] = field(default_factory=dict)
     heard: dict[Key, list[Heard]] = field(default_factory=dict)
-    rtcp: list[Trip] = field(default_factory=list)
-    stun: list[Trip] = field(default_factory=list)
+    rtcp: list[list[Trip]] = field(default_factory=list)
+    stun: list[list[Trip]] = field(default_factory=list)
+    means: Means = field(default_factory=dict)
+    """Shared by all lanes, as streams of a connection have round trips in common."""
 
-
-class Mean(Struct):
-    """A time-weighted mean in the making, and the spans that it covers."""
-
-    total: float = 0.0
-    weight: float = 0.0
-    spans: Spans = field(default_factory=list)
-
-    def value(self) -> float:
-        """The mean; there must have been a value."""
-        return self.total / self.weight
-
-
-class Part(Struct):
-    """One stream's share of an interval."""
-
-    packets: float = 0.0
-    ms: float = 0.0
-    bits: float = 0.0
-    bits_ms: float = 0.0
-    frames: float = 0.0
-    frames_ms: float = 0.0
-    jitter: Mean = field(default_factory=Mean)
-    height: float = 0.0
-    codec: str = ""
-    transport: str = ""
-
-
-class Losses(Struct):
-    """Packets of an interval, of those spans of which somebody tells the loss."""
-
-    lost: float = 0.0
-    expected: float = 0.0
-    fewest: float = 0.0
-    spans: Spans = field(default_factory=list)
-    estimated: bool = False
-
-
-class Cell(Struct):
-    """One interval in the making; `losses` as this end knows them, or as its receivers counted."""
-
-    parts: dict[Key, Part] = field(default_factory=dict)
-    spans: Spans = field(default_factory=list)
-    bits_spans: Spans = field(default_factory=list)
-    bits_of_receiver: bool = False
-    bits_may_go: bool = False
-    """A later report may show that padding is among them."""
-    losses: Losses = field(default_factory=Losses)
-    of_receiver: Losses = field(default_factory=Losses)
-    rtcp: Mean = field(default_factory=Mean)
-    stun: Mean = field(default_factory=Mean)
-
-    def add_flows(self, key: Key, pieces: list[tuple[Flow, float, float]]) -> None:
-        """Take in what a stream carried, in parts of (flow, start, end)."""
-        part = self.parts[key] = Part()
-        heights: dict[float, float] = {}
-        for flow, low, high in pieces:
-            ms = high - low
-            share = ms / (flow.end_ms - flow.start_ms)
-            part.packets += flow.packets * share
-            part.ms += ms
-            cover(self.spans, low, high)
-            if flow.bits is not None:
-                part.bits += flow.bits * share
-                part.bits_ms += ms
-                if flow.bits_of_receiver:
-                    self.bits_of_receiver = True
-                elif flow.pads:
-                    self.bits_may_go = True
-                cover(self.bits_spans, low, high)
-            if flow.lost is not None and flow.expected is not None:
-                self.losses.lost += flow.lost * share
-                self.losses.expected += flow.expected * share
-                cover(self.losses.spans, low, high)
-            if flow.frames is not None:
-                part.frames += flow.frames * share
-                part.frames_ms += ms
-            if flow.height:
-                heights[flow.height] = heights.get(flow.height, 0.0) + ms
-            if flow.jitter_ms is not None:
-                part.jitter.total += flow.jitter_ms * ms
-                part.jitter.weight += ms
-                cover(part.jitter.spans, low, high)
-        part.height = max(heights, key=lambda px: (heights[px], px), default=0.0)
-        part.codec, part.transport = flow.codec, flow.transport
-
-    def add_heard(self, key: Key, pieces: list[tuple[Heard, float, float]]) -> None:
-        """Take in what the far end reported of a stream, in parts of (heard, start, end)."""
-        part = self.parts.get(key)
-        for heard, low, high in pieces:
-            ms = high - low
-            if heard.jitter_ms is not None and part is not None:
-                part.jitter.total += heard.jitter_ms * ms
-                part.jitter.weight += ms
-                cover(part.jitter.spans, low, high)
-            if heard.lost is not None and heard.expected is not None:
-                share = ms / (heard.end_ms - heard.start_ms)
-                losses = self.of_receiver if heard.counted else self.losses
-                losses.lost += heard.lost * share
-                losses.expected += heard.expected * share
-                losses.fewest += heard.fewest * share
-                losses.estimated = losses.estimated or heard.estimated
-                cover(losses.spans, low, high)
+    def trips(self, groups: list[list[Trip]], reach: Grid) -> dict[int, Mean]:
+        """The means of round trips by the interval's number."""
+        key = (reach.origin_ms, reach.low_ms, reach.high_ms, *map(id, groups))
+        if key not in self.means:
+            dealt = reach.deal(itertools.chain.from_iterable(groups))
+            self.means[key] = {number: mean_of(trips) for number, trips in dealt.items()}
+        return self.means[key]
 
 
 class Sample(Struct):
-    """One interval's values (None: unknown), the labels that hold in it, and figures' origins."""
+    """One interval's values (but for unknown ones), the labels that hold in it, and origins."""
 
     values: dict[Column, Value]
     codec: str
@@ -207,40 +119,40 @@ class Sample(Struct):
 
     def known(self) -> bool:
         """Whether any value is."""
-        return any(value is not None for value in self.values.values())
+        return bool(self.values)
 
 
 EMPTY: Final = Sample({}, "", "", {})
 
 
-def cover(spans: Spans, low: float, high: float) -> None:
-    """Add a span; one that begins where the last ends makes it longer."""
-    if spans and spans[-1][1] == low:
-        spans[-1] = (spans[-1][0], high)
-    else:
-        spans.append((low, high))
-
-
-def covered_ms(spans: Spans) -> float:
-    """How much time spans cover together, overlaps counted once."""
-    total, reach = 0.0, float("-inf")
-    for low, high in sorted(spans):
-        if high > reach:
-            total += high - max(low, reach)
-            reach = high
-    return total
-
-
 def spans(lane: Lane, limit_ms: float) -> Spans:
     """The spans in which a kind of stream flowed, holes up to `limit_ms` bridged."""
+    each = [span for flows in lane.flows.values() for span in bridged(flows, limit_ms)]
+    if len(lane.flows) == 1:
+        return each
     found: Spans = []
-    flows = itertools.chain.from_iterable(lane.flows.values())
-    for low, high in sorted([(flow.start_ms, flow.end_ms) for flow in flows]):
+    for low, high in sorted(each):
         if found and low - found[-1][1] <= limit_ms:
-            if high > found[-1][1]:
-                found[-1] = (found[-1][0], high)
+            found[-1] = (found[-1][0], max(found[-1][1], high))
         else:
             found.append((low, high))
+    return found
+
+
+def bridged(flows: Iterable[Flow], limit_ms: float) -> Spans:
+    """When one stream flowed, holes up to `limit_ms` bridged."""
+    found: Spans = []
+    start = end = float("-inf")
+    for flow in flows:
+        low, high = flow.start_ms, flow.end_ms
+        if low - end > limit_ms:
+            if end > start:
+                found.append((start, end))
+            start = low
+        if high > end:
+            end = high
+    if end > start:
+        found.append((start, end))
     return found
 
 
@@ -250,48 +162,52 @@ def samples(lane: Lane, grid: Grid, numbers: range) -> dict[int, Sample]:
     reach = grid.narrowed(numbers)
     for key, flows in lane.flows.items():
         for number, carried in reach.deal(flows).items():
-            cells.setdefault(number, Cell()).add_flows(key, carried)
+            if number not in cells:
+                cells[number] = Cell()
+            cells[number].add_flows(key, carried)
     for key, reports in lane.heard.items():
         for number, told in reach.deal(reports).items():
             if number in cells:
                 cells[number].add_heard(key, told)
-    for number, rtcp in reach.deal(lane.rtcp).items():
-        if number in cells:
-            cells[number].rtcp = mean_of(rtcp)
-    for number, stun in reach.deal(lane.stun).items():
-        if number in cells:
-            cells[number].stun = mean_of(stun)
+    enough_ms = COVERAGE_MIN * grid.size_ms - ROUNDING_SLACK
+    add_trips(cells, lane, reach, enough_ms)
     return {
-        number: sample(cell, grid.size_ms, grid.origin_ms + (number + 1) * grid.size_ms)
+        number: sample(cell, enough_ms, grid.origin_ms + (number + 1) * grid.size_ms)
         for number, cell in cells.items()
     }
 
 
-def mean_of(pieces: list[tuple[Trip, float, float]]) -> Mean:
-    """The mean of round trips, in parts of (trip, start, end)."""
-    mean = Mean()
-    for trip, low, high in pieces:
-        mean.total += trip.rtt_ms * (high - low)
-        mean.weight += high - low
-        cover(mean.spans, low, high)
-    return mean
+def add_trips(cells: dict[int, Cell], lane: Lane, reach: Grid, enough_ms: float) -> None:
+    """Give intervals their round trips: those of RTCP, of checks where there are not enough."""
+    for number, rtcp in lane.trips(lane.rtcp, reach).items():
+        if number in cells:
+            cells[number].rtcp = rtcp
+    lacking = [n for n, cell in cells.items() if covered_ms(cell.rtcp.spans) < enough_ms]
+    stun = lane.trips(lane.stun, reach) if lacking else {}
+    for number in stun.keys() & lacking:
+        cells[number].stun = stun[number]
 
 
-def sample(cell: Cell, size_ms: float, end_ms: float) -> Sample:
-    """The values of an interval: loss and fps to 2 decimals, ms to 1, px whole, bit/s to 100."""
-    enough_ms = COVERAGE_MIN * size_ms - ROUNDING_SLACK
+def sample(cell: Cell, enough_ms: float, end_ms: float) -> Sample:
+    """The values of an interval: loss and fps to 2 decimals, ms to 1, px whole, bit/s to 100.
+
+    `enough_ms`: so much of it must a value cover.
+    """
     values: dict[Column, Value] = {}
     origins: dict[Column, Origin] = {}
     counted_there = covered_ms(cell.of_receiver.spans) >= enough_ms
     losses = cell.of_receiver if counted_there else cell.losses
-    enough = covered_ms(losses.spans) >= enough_ms
-    if losses.expected >= PACKETS_MIN - ROUNDING_SLACK and enough and loss_is_sure(losses, end_ms):
+    if (
+        losses.expected >= PACKETS_MIN - ROUNDING_SLACK
+        and covered_ms(losses.spans) >= enough_ms
+        and loss_is_sure(losses, end_ms)
+    ):
         values["packetLoss"] = round(min(max(100 * losses.lost / losses.expected, 0.0), 100.0), 2)
         origins["packetLoss"] = loss_origin(cell, losses)
-    for origin, mean in (("stun", cell.stun), ("rtcp", cell.rtcp)):
-        if covered_ms(mean.spans) >= enough_ms:
-            values["latency"] = round(mean.value(), 1)
-            origins["latency"] = "rtcp" if origin == "rtcp" else "stun"
+    if covered_ms(cell.rtcp.spans) >= enough_ms:
+        values["latency"], origins["latency"] = round(cell.rtcp.value(), 1), "rtcp"
+    elif covered_ms(cell.stun.spans) >= enough_ms:
+        values["latency"], origins["latency"] = round(cell.stun.value(), 1), "stun"
     rate = bit_rate_of(cell) if covered_ms(cell.bits_spans) >= enough_ms else None
     if rate is not None and bit_rate_is_sure(cell, rate, end_ms):
         values["mediaBitRate"] = rounded_bit_rate(rate)

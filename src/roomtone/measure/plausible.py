@@ -42,4 +42,4 @@ def dipped_below(earlier: Row, before: Row, after: Row) -> bool:
 
 def jumped(packets: float, seconds: float) -> bool:
     """Whether a counter of packets grew faster than any stream does. Short spans count as 1 s."""
-    return packets > PACKETS_PER_S_MAX * max(seconds, 1.0)
+    return packets > PACKETS_PER_S_MAX and packets > PACKETS_PER_S_MAX * seconds

@@ -3,6 +3,7 @@ entries (`model.Stream`) that come of it.
 """
 
 import bisect
+import functools
 import itertools
 from collections.abc import Iterator
 from typing import Final
@@ -14,6 +15,9 @@ from roomtone.model import COLUMNS, Stream, StreamKind, iso_ms
 
 RUNS_MAX: Final = 16
 """Runs of one kind that a state remembers."""
+
+time_text = functools.lru_cache(maxsize=64)(iso_ms)
+"""Kinds of streams that began together have the same times."""
 
 
 def legs_of(known: State, kind: StreamKind, lane: Lane, limits: dict[str, int]) -> list[Run]:
@@ -27,7 +31,7 @@ def legs_of(known: State, kind: StreamKind, lane: Lane, limits: dict[str, int]) 
     told = known.runs.get(kind, [])
     legs: list[Run] = []
     for low_ms, high_ms in spans(lane, max(limits.values())):
-        mine = [run for run in told if overlap(run, Run(0, low_ms, high_ms))]
+        mine = [run for run in told if run.start_ms <= high_ms and run.end_ms >= low_ms]
         if mine:
             starts = [low_ms, *(max(run.start_ms, low_ms) for run in mine[1:]), high_ms]
             for run, (start_ms, end_ms) in zip(mine, itertools.pairwise(starts), strict=True):
@@ -70,9 +74,9 @@ def beginning_seen(
     """Whether the connection that begins a run was watched just before, or is new itself."""
     for key, carried in flows.items():
         if any(flow.start_ms == low_ms for flow in carried):
-            shots = known.connections[key[0]]
-            place = bisect.bisect_left(shots, low_ms, key=lambda shot: shot.at_ms)
-            return place == 0 or low_ms - shots[place - 1].at_ms <= limits[key[0]]
+            times = known.connections[key[0]].times()
+            place = bisect.bisect_left(times, low_ms)
+            return place == 0 or low_ms - times[place - 1] <= limits[key[0]]
     return False
 
 
@@ -84,7 +88,7 @@ def overlap(one: Run, other: Run) -> bool:
 def keep_runs(known: State, kind: StreamKind, legs: list[Run]) -> None:
     """Remember the legs whose samples were told, in the place of what was known of them."""
     others: list[Run] = []
-    for run in known.runs.get(kind, []):
+    for run in known.runs.get(kind, ()):
         same = [leg for leg in legs if leg.origin_ms == run.origin_ms and overlap(run, leg)]
         if not same:
             others.append(run)
@@ -101,16 +105,19 @@ def entries(found: dict[int, Sample], grid: Grid, legs: list[Run], numbers: rang
     """
     groups: list[list[int]] = [[]]
     labels: tuple[str, str] | None = None
+    before = in_run(grid, legs, numbers[0] - 1)
     for number in numbers:
         sample = found.get(number, EMPTY)
         known = sample.known()
-        if not in_run(grid, legs, number):
+        inside = in_run(grid, legs, number)
+        if not inside:
             groups.append([])
             labels = None
         elif known and labels not in (None, (sample.codec, sample.transport)):
             groups.append([number])
-        elif known or groups[-1] or in_run(grid, legs, number - 1):
+        elif known or groups[-1] or before:
             groups[-1].append(number)
+        before = inside
         labels = (sample.codec, sample.transport) if known else labels
     trimmed = (trim(found, group) for group in groups)
     return [entry(found, grid, group) for group in trimmed if group]
@@ -126,21 +133,24 @@ def trim(found: dict[int, Sample], numbers: list[int]) -> list[int]:
 def in_run(grid: Grid, legs: list[Run], number: int) -> bool:
     """Whether any part of an interval lies in a run."""
     low_ms, high_ms = grid.start_ms(number), grid.start_ms(number + 1)
+    if len(legs) == 1:  # mostly, and `any` takes as long as the rest
+        return legs[0].start_ms < high_ms and legs[0].end_ms > low_ms
     return any(leg.start_ms < high_ms and leg.end_ms > low_ms for leg in legs)
 
 
 def entry(found: dict[int, Sample], grid: Grid, numbers: list[int]) -> Stream:
     """Consecutive intervals as an entry; a column that nobody measured is []."""
     columns: dict[str, list[int | float | None]] = {}
+    known = [found.get(number, EMPTY).values for number in numbers]
     for column in COLUMNS:
-        values = [found.get(number, EMPTY).values.get(column) for number in numbers]
-        columns[column] = values if any(value is not None for value in values) else []
+        values = [one.get(column) for one in known]
+        columns[column] = values if values.count(None) < len(values) else []
     last = found[numbers[-1]]
     size_s = grid.size_ms / 1000
     return Stream(
         samplingInterval=int(size_s) if size_s.is_integer() else size_s,
-        startTime=iso_ms(grid.start_ms(numbers[0])),
-        endTime=iso_ms(round(min(grid.start_ms(numbers[-1] + 1), grid.high_ms))),
+        startTime=time_text(grid.start_ms(numbers[0])),
+        endTime=time_text(round(min(grid.start_ms(numbers[-1] + 1), grid.high_ms))),
         packetLoss=columns["packetLoss"],
         latency=columns["latency"],
         resolutionHeight=columns["resolutionHeight"],

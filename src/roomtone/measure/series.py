@@ -5,21 +5,21 @@ had come in order) and where the runs of each kind of stream began. Older interv
 are the store's.
 """
 
-import bisect
 import itertools
 import math
 from collections.abc import Iterator, Sequence
 from typing import Final
 
-from roomtone.measure import counters, padding
+from roomtone.measure import counters, padding, round_trips
 from roomtone.measure import far as far_ends
 from roomtone.measure.counters import Key
 from roomtone.measure.gaps import SETTLE_MS, gap_ms
-from roomtone.measure.intervals import Grid, Lane, Sample, samples
+from roomtone.measure.intervals import Grid, Lane, Means, Sample, samples
 from roomtone.measure.origins import Span, note
 from roomtone.measure.runs import entries, in_phase, keep_runs, legs_of, touched_numbers
+from roomtone.measure.settled import Followed, open_since, settle
 from roomtone.measure.snapshot import Row, Seen, Snapshot
-from roomtone.measure.state import Measured, State, forget, pack, take, unpack
+from roomtone.measure.state import Measured, Run, State, forget, pack, take, unpack
 from roomtone.model import STREAM_KINDS, Column, Stream, StreamKind
 
 HORIZON_S_DEFAULT: Final = 300.0
@@ -55,7 +55,7 @@ def advance(
     known = unpack(state)
     measured = Measured()
     size_ms = 1000 * interval_s
-    touched: tuple[float, float] | None = take(
+    taken = take(
         known,
         seen,
         measured,
@@ -63,21 +63,29 @@ def advance(
         reach_ms=max(INTERVALS_MAX * size_ms, 1000 * horizon_s),
         until_ms=math.inf if now_ms is None else now_ms + AHEAD_MS_MAX,
     )
-    spans = [span for span in (touched, again) if span is not None]
-    if not spans or not known.connections:
+    touched = [span[:2] for span in (taken, again) if span is not None]
+    if not touched or not known.connections:
         return state, measured
-    touched = min(low for low, _ in spans), max(high for _, high in spans)
-    limits = {
-        name: gap_ms([shot.at_ms for shot in shots]) for name, shots in known.connections.items()
-    }
+    limits = {name: gap_ms(shots.times()) for name, shots in known.connections.items()}
     limit_ms = max(limits.values())
-    low_ms, high_ms = touched[0] - limit_ms, touched[1] + limit_ms
-    span = (low_ms - limit_ms - size_ms, high_ms + limit_ms + size_ms)
-    lanes = lanes_of(known, limits, span, far or {}, measured)
+    low_ms = min(low for low, _ in touched) - limit_ms
+    high_ms = max(high for _, high in touched) + limit_ms
+    needed_ms = low_ms - limit_ms - size_ms
+    settled = known.settled if not again and not far else None
+    if taken and settled and settled.holds(taken, limit_ms, size_ms):
+        low_ms, needed_ms = settled.at_ms, settled.needed_ms
+    span = (needed_ms, high_ms + limit_ms + size_ms)
+    lanes, open_ms = lanes_of(known, limits, span, far or {}, measured)
+    flowed: dict[StreamKind, list[Run]] = {}
     for kind in STREAM_KINDS:
         if (lane := lanes.get(kind)) is not None and lane.flows:
-            tell(known, kind, lane, measured, (low_ms, high_ms), limits, size_ms)
+            legs = flowed[kind] = legs_of(known, kind, lane, limits)
+            unsaid_ms = tell(known, kind, lane, legs, measured, (low_ms, high_ms), size_ms)
+            open_ms = min(open_ms, max(unsaid_ms, known.newest_ms - limit_ms))
+    known.settled = settle(known, flowed, open_ms, limit_ms, size_ms)
     forget(known, keep_ms=1000 * horizon_s + 4 * limit_ms + size_ms)
+    for shots in known.connections.values():
+        shots.seal(known.settled.needed_ms)
     return pack(known), measured
 
 
@@ -87,71 +95,86 @@ def lanes_of(
     span: tuple[float, float],
     far: far_ends.Far,
     measured: Measured,
-) -> dict[StreamKind, Lane]:
+) -> tuple[dict[StreamKind, Lane], float]:
     """All that the snapshots between two times tell, by kind of stream.
 
-    What it tells of other participants' streams goes to `measured`.
+    And from when on reports in order may change it (ms). What it tells of other participants'
+    streams goes to `measured`.
     """
     lanes: dict[StreamKind, Lane] = {}
-    low_ms, high_ms = span
+    means: Means = {}
+    open_ms = float(known.newest_ms)
     for name, shots in known.connections.items():
-        first = max(bisect.bisect_left(shots, low_ms, key=lambda shot: shot.at_ms) - 1, 0)
-        last = bisect.bisect_right(shots, high_ms, key=lambda shot: shot.at_ms) + 1
-        found = [
-            (key, chain, settled_ms, counters.points(chain, limits[name], settled_ms))
-            for key, chain, settled_ms in chains(name, shots[first:last], limits[name])
+        looked, limit_ms = shots.between(*span), limits[name]
+        followed = [
+            Followed(key, chain, settled_ms)
+            for key, chain, settled_ms in chains(name, looked, limit_ms)
         ]
-        add_streams(lanes, found, limits[name], far, measured)
-        add_trips(lanes, found, shots[first:last], limits[name])
-    return lanes
-
-
-Chains = list[tuple[Key, list[tuple[int, Row]], float, list[list[counters.Point]]]]
-"""Streams with their rows, when these had settled, and the far end's reports among them."""
+        add_streams(lanes, means, followed, limit_ms, far, measured)
+        checks = round_trips.checked(looked, limit_ms)
+        add_trips(lanes, followed, checks, limit_ms)
+        last_ms = shots.open[-1].at_ms
+        if looked[-1].at_ms != last_ms:
+            open_ms = min(open_ms, last_ms - limit_ms)
+        elif known.newest_ms - last_ms <= limit_ms:
+            open_ms = min(open_ms, open_since(followed, checks, looked, limit_ms))
+    return lanes, open_ms
 
 
 def add_streams(
     lanes: dict[StreamKind, Lane],
-    found_chains: Chains,
+    means: Means,
+    followed: list[Followed],
     limit_ms: int,
     far: far_ends.Far,
     measured: Measured,
 ) -> None:
     """Add one connection's streams, with what their receivers counted of those that it sends."""
-    quiet = padding.quiet(chain for key, chain, _, _ in found_chains if key[1].endswith("Out"))
-    for key, chain, settled_ms, told in found_chains:
-        _, kind, ssrc = key
-        lane = lanes.setdefault(kind, Lane())
-        flows = counters.flows(chain, limit_ms, quiet, settled_ms)
+    quiet = padding.quiet(one.chain for one in followed if one.key[1].endswith("Out"))
+    for one in followed:
+        _, kind, ssrc = one.key
+        if (lane := lanes.get(kind)) is None:
+            lane = lanes[kind] = Lane(means=means)
+        one.flows = flows = counters.flows(one.chain, limit_ms, quiet, one.settled_ms)
         if kind.endswith("Out"):
-            reports = counters.heard(told, limit_ms)
+            one.told = counters.points(one.chain, limit_ms, one.settled_ms)
+            reports = counters.heard(one.told, limit_ms)
             theirs = far.get(ssrc)
-            if theirs and far_ends.agrees(theirs, told):
+            if theirs and far_ends.agrees(theirs, one.told):
                 far_ends.fill_bits(flows, theirs)
                 reports += far_ends.heard(theirs, reports)
-            lane.heard.setdefault(key, []).extend(reports)
-        elif spans := far_ends.carried(kind, chain, flows):
+            lane.heard.setdefault(one.key, []).extend(reports)
+        elif spans := far_ends.carried(kind, one.chain, flows):
             measured.received.setdefault(ssrc, []).extend(spans)
         if flows:
-            lane.flows.setdefault(key, []).extend(flows)
+            lane.flows.setdefault(one.key, []).extend(flows)
 
 
 def add_trips(
-    lanes: dict[StreamKind, Lane], found_chains: Chains, shots: list[Snapshot], limit_ms: int
+    lanes: dict[StreamKind, Lane],
+    followed: list[Followed],
+    checks: list[round_trips.Trip],
+    limit_ms: int,
 ) -> None:
     """Add one connection's round trips, also to the streams that have none themselves.
 
     An incoming stream's latency is that of the connection: of the far end's reports on what this
     end sends, else of its sender reports' replies (webrtc-stats, remote-outbound roundTripTime).
     """
-    own: dict[StreamKind, list[counters.Trip]] = {}
-    for key, _, _, told in found_chains:
-        own.setdefault(key[1], []).extend(counters.trips(told, limit_ms))
-    sent = [trip for kind, found in own.items() if kind.endswith("Out") for trip in found]
-    checks = counters.stun_trips(shots, limit_ms)
-    for kind, found in own.items():
-        lanes[kind].rtcp += found if kind.endswith("Out") else sent or found
-        lanes[kind].stun += checks
+    sent: list[round_trips.Trip] = []
+    incoming = [one for one in followed if not one.key[1].endswith("Out")]
+    for one in followed:
+        if one.key[1].endswith("Out"):
+            own = round_trips.reported(one.told, limit_ms)
+            lanes[one.key[1]].rtcp.append(own)
+            sent += own
+    for kind in {one.key[1] for one in incoming}:
+        lanes[kind].rtcp.append(sent)
+    for one in incoming if not sent else []:
+        one.told = counters.points(one.chain, limit_ms, one.settled_ms)
+        lanes[one.key[1]].rtcp.append(round_trips.reported(one.told, limit_ms))
+    for kind in {one.key[1] for one in followed}:
+        lanes[kind].stun.append(checks)
 
 
 def chains(
@@ -181,32 +204,40 @@ def tell(
     known: State,
     kind: StreamKind,
     lane: Lane,
+    flowed: list[Run],
     measured: Measured,
     touched: tuple[float, float],
-    limits: dict[str, int],
     size_ms: float,
-) -> None:
-    """Add the samples of one kind that lie in the touched time to what was measured."""
+) -> float:
+    """Add the samples of one kind that lie in the touched time to what was measured.
+
+    Returns the end of the last that is known (ms): those behind it are told with the next known.
+    """
     told: list[Stream] = []
     origins: dict[Column, list[Span]] = {}
-    for legs in in_phase(legs_of(known, kind, lane, limits), size_ms):
+    unsaid_ms = touched[1]
+    for legs in in_phase(flowed, size_ms):
         grid = Grid(legs[0].origin_ms, size_ms, legs[0].start_ms, legs[-1].end_ms)
         numbers = touched_numbers(grid, touched, known.kept_ms)
         if not numbers:
+            unsaid_ms = grid.start_ms(grid.first(grid.high_ms))
             continue
         found = samples(lane, grid, numbers)
         if streams := entries(found, grid, legs, numbers):
             told += streams
             note_origins(origins, found, grid)
             keep_runs(known, kind, legs)
+        last = max((number for number in found if found[number].known()), default=numbers[0] - 1)
+        unsaid_ms = grid.start_ms(last + 1)
     if told:
         measured.streams[kind] = told
         measured.origins[kind] = origins
+    return unsaid_ms
 
 
 def note_origins(origins: dict[Column, list[Span]], found: dict[int, Sample], grid: Grid) -> None:
     """Add where the samples' figures are from."""
     for number in sorted(found):
+        start_ms, end_ms = grid.start_ms(number), grid.start_ms(number + 1)
         for column, origin in found[number].origins.items():
-            start_ms, end_ms = grid.start_ms(number), grid.start_ms(number + 1)
             note(origins.setdefault(column, []), start_ms, end_ms, origin)

@@ -1,15 +1,14 @@
 """What is kept between two posts: the snapshots of the horizon, and where runs began. Bounded."""
 
-import bisect
 from collections.abc import Sequence
-from typing import Final
+from typing import Final, NamedTuple
 
 import msgspec
-import zstandard
 from msgspec import Struct, field
 
 from roomtone.measure.far import Carried
 from roomtone.measure.origins import Origins
+from roomtone.measure.shots import Shots
 from roomtone.measure.snapshot import Seen, Snapshot
 from roomtone.model import Stream, StreamKind
 
@@ -18,8 +17,8 @@ STREAMS_MAX: Final = 1_000
 """Streams in the latest snapshots of all connections: measuring takes so much longer."""
 ROWS_MAX: Final = 20_000
 """Rows of all snapshots in a state; above it every other snapshot is given up."""
-STATE_BYTES_MAX: Final = 16 * 2**20
-ZSTD_LEVEL: Final = 1
+FORMAT: Final = b"\x02"
+"""What a state begins with. Another number for every other shape, of snapshots too."""
 
 
 class Measured(Struct, kw_only=True):
@@ -48,16 +47,45 @@ class Run(Struct, array_like=True):
     end_ms: float
 
 
+class Touched(NamedTuple):
+    """The time that new snapshots touch: from the neighbours before to those after.
+
+    `in_order`: none of them came late.
+    """
+
+    low_ms: float
+    high_ms: float
+    in_order: bool
+
+
+class Settled(Struct, array_like=True):
+    """What reports that come in order can no longer change, by the limit and size of intervals.
+
+    They change nothing before `at_ms`, and to measure from there takes snapshots from `needed_ms`.
+    """
+
+    at_ms: float
+    needed_ms: float
+    limit_ms: int
+    size_ms: float
+
+    def holds(self, touched: Touched, limit_ms: int, size_ms: float) -> bool:
+        """Whether what was touched came in order, and all else is as it was."""
+        same = (limit_ms, size_ms) == (self.limit_ms, self.size_ms)
+        return same and touched.in_order and touched.low_ms >= self.at_ms
+
+
 class State(Struct, array_like=True):
-    """Snapshots by connection, in time's order; runs by kind, oldest first.
+    """Snapshots by connection; runs by kind, oldest first.
 
     Snapshots before `kept_ms` were given up: intervals that start earlier are final.
     """
 
     newest_ms: int = 0
     kept_ms: int = 0
-    connections: dict[str, list[Snapshot]] = field(default_factory=dict)
+    connections: dict[str, Shots] = field(default_factory=dict)
     runs: dict[StreamKind, list[Run]] = field(default_factory=dict)
+    settled: Settled | None = None
 
 
 DECODER: Final = msgspec.msgpack.Decoder(State)
@@ -65,15 +93,15 @@ ENCODER: Final = msgspec.msgpack.Encoder()
 
 
 def unpack(state: bytes) -> State:
-    """The state of bytes that `advance` returned."""
-    if not state:
+    """The state of bytes that `pack` gave; that of another version's is empty: it begins anew."""
+    if not state.startswith(FORMAT):
         return State()
-    return DECODER.decode(zstandard.decompress(state, max_output_size=STATE_BYTES_MAX))
+    return DECODER.decode(memoryview(state)[len(FORMAT) :])
 
 
 def pack(known: State) -> bytes:
-    """State as bytes: msgpack in zstandard (a third to a tenth of the size, for 0.1 ms)."""
-    return zstandard.compress(ENCODER.encode(known), ZSTD_LEVEL)
+    """State as bytes."""
+    return FORMAT + ENCODER.encode(known)
 
 
 def take(
@@ -84,8 +112,8 @@ def take(
     horizon_ms: float,
     reach_ms: float,
     until_ms: float,
-) -> tuple[int, int] | None:
-    """Put new snapshots in their places; return the time from the neighbours before to those after.
+) -> Touched | None:
+    """Put new snapshots in their places; return what they touch.
 
     None when none of them was new. `reach_ms`: how far one call may reach back from its newest.
     What is later than `until_ms` is of the future, and would make all that is not late.
@@ -95,59 +123,63 @@ def take(
         seen = [one for one in seen if one.shot.at_ms <= until_ms]
     if known.newest_ms > until_ms:
         drop_future(known, until_ms)
-    newest_ms = max((shot.at_ms for _, shot in seen), default=0)
+    seen = sorted(seen, key=lambda one: one.shot.at_ms)
+    newest_ms = seen[-1].shot.at_ms if seen else 0
     oldest_ms = max(known.newest_ms - horizon_ms, newest_ms - reach_ms)
     low_ms: int | None = None
-    high_ms = 0
-    for connection, shot in sorted(seen, key=lambda one: one.shot.at_ms):
+    high_ms, in_order = 0, True
+    for connection, shot in seen:
         at_ms = shot.at_ms
-        shots = known.connections.setdefault(connection, [])
-        place = bisect.bisect_left(shots, at_ms, key=lambda shot: shot.at_ms)
-        if place < len(shots) and shots[place].at_ms == at_ms:
+        if (shots := known.connections.get(connection)) is None:
+            shots = known.connections[connection] = Shots()
+        place = shots.place(at_ms)
+        if place < len(shots.open) and shots.open[place].at_ms == at_ms:
             measured.repeated += 1
             continue
         if at_ms < oldest_ms:
             measured.late += 1
             continue
-        shots.insert(place, shot)
-        before_ms = shots[place - 1].at_ms if place else at_ms
-        after_ms = shots[place + 1].at_ms if place + 1 < len(shots) else at_ms
+        shots.open.insert(place, shot)
+        before_ms = shots.open[place - 1].at_ms if place else at_ms
+        after_ms = shots.open[place + 1].at_ms if place + 1 < len(shots.open) else at_ms
+        in_order &= after_ms == at_ms
         low_ms = before_ms if low_ms is None else min(low_ms, before_ms)
         high_ms = max(high_ms, after_ms)
         if at_ms >= known.newest_ms:
             known.newest_ms = at_ms
-            measured.header |= header_of(shot)
-    known.connections = {name: shots for name, shots in known.connections.items() if shots}
-    return None if low_ms is None else (low_ms, high_ms)
+            add_header(measured.header, shot)
+    known.connections = {name: shots for name, shots in known.connections.items() if shots.open}
+    return None if low_ms is None else Touched(low_ms, high_ms, in_order)
 
 
 def drop_future(known: State, until_ms: float) -> None:
     """Give up what a clock told that was wrong, so that what is told now is not late."""
-    for name, shots in known.connections.items():
-        last = bisect.bisect_right(shots, until_ms, key=lambda shot: shot.at_ms)
-        known.connections[name] = shots[:last]
-    known.connections = {name: shots for name, shots in known.connections.items() if shots}
-    known.newest_ms = max((shots[-1].at_ms for shots in known.connections.values()), default=0)
+    for shots in known.connections.values():
+        shots.drop_after(until_ms)
+    known.connections = {name: shots for name, shots in known.connections.items() if shots.open}
+    known.newest_ms = max((shots.open[-1].at_ms for shots in known.connections.values()), default=0)
     known.kept_ms = min(known.kept_ms, round(until_ms))
+    known.settled = None
 
 
-def header_of(shot: Snapshot) -> dict[str, str]:
-    """Header fields that a snapshot knows."""
-    fields = {"networkType": shot.network_type, "localIP": shot.local_ip}
-    return {name: value for name, value in fields.items() if value}
+def add_header(header: dict[str, str], shot: Snapshot) -> None:
+    """Add the header fields that a snapshot knows."""
+    if shot.network_type:
+        header["networkType"] = shot.network_type
+    if shot.local_ip:
+        header["localIP"] = shot.local_ip
 
 
 def forget(known: State, *, keep_ms: float) -> None:
     """Give up snapshots that no late report can bring into play again, and keep every bound."""
     oldest_ms = round(known.newest_ms - keep_ms)
-    for name, shots in known.connections.items():
-        first = bisect.bisect_left(shots, oldest_ms, key=lambda shot: shot.at_ms)
-        if first:
+    for shots in known.connections.values():
+        if shots.forget(oldest_ms):
             known.kept_ms = max(known.kept_ms, oldest_ms)
-            known.connections[name] = shots[min(first, len(shots) - 1) :]
     while row_count(known) > ROWS_MAX and any(len(x) > 2 for x in known.connections.values()):
-        for name, shots in known.connections.items():
-            known.connections[name] = [*shots[:-1:2], shots[-1]]
+        for shots in known.connections.values():
+            shots.reopen(0)
+            shots.open = [*shots.open[:-1:2], shots.open[-1]]
     drop_eldest(known)
 
 
@@ -156,23 +188,22 @@ def drop_eldest(known: State) -> None:
     connections = list(known.connections.values())
     over = [
         len(connections) - CONNECTIONS_MAX,
-        sum(len(shots[-1].rows) for shots in connections) - STREAMS_MAX,
+        sum(len(shots.open[-1].rows) for shots in connections) - STREAMS_MAX,
         row_count(known) - ROWS_MAX,
     ]
-    by_age = sorted(known.connections, key=lambda name: known.connections[name][-1].at_ms)
-    for name in by_age[:-1]:
+    if max(over) <= 0:
+        return
+    for name, shots in sorted(known.connections.items(), key=lambda one: one[1].open[-1].at_ms)[
+        :-1
+    ]:
         if max(over) <= 0:
             return
-        shots = known.connections.pop(name)
-        known.kept_ms = max(known.kept_ms, shots[-1].at_ms)
-        over = [over[0] - 1, over[1] - len(shots[-1].rows), over[2] - rows_of(shots)]
-
-
-def rows_of(shots: Sequence[Snapshot]) -> int:
-    """Rows in snapshots, of which each counts for one more."""
-    return sum(1 + len(shot.rows) for shot in shots)
+        del known.connections[name]
+        last = shots.open[-1]
+        known.kept_ms = max(known.kept_ms, last.at_ms)
+        over = [over[0] - 1, over[1] - len(last.rows), over[2] - shots.row_count()]
 
 
 def row_count(known: State) -> int:
     """Rows in all snapshots."""
-    return sum(map(rows_of, known.connections.values()))
+    return sum(shots.row_count() for shots in known.connections.values())
