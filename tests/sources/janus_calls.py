@@ -8,7 +8,7 @@ from typing import Any, Final
 from msgspec import Raw
 
 from roomtone import measure
-from roomtone.model import MediaSession, Stream, StreamKind
+from roomtone.model import HEADER_FIELDS, MediaSession, Stream, StreamKind
 from roomtone.sources import janus
 from tests.conftest import DATA
 
@@ -61,7 +61,10 @@ class Call:
 
     def _measure(self, session: MediaSession, seen: Sequence[measure.Seen]) -> None:
         name = session.participantSessionId
-        self.headers[name] = session
+        header = self.headers.setdefault(name, session)
+        for field in HEADER_FIELDS:  # as a store merges: an empty field changes nothing
+            if value := getattr(session, field):
+                setattr(header, field, value)
         state, measured = measure.advance(
             self._measuring.get(name, b""), seen, interval_s=self.interval_s
         )

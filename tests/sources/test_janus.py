@@ -5,6 +5,7 @@ import math
 from typing import Any
 
 import pytest
+import zstandard
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
@@ -106,6 +107,13 @@ def test_batches_sent_again_change_nothing(call: Call) -> None:
     assert again.meetings == call.meetings
     assert again.headers == call.headers
     assert again.streams == call.streams
+
+
+def test_what_is_remembered_holds_no_address(call: Call) -> None:
+    told = [one.localIP or one.publicIP for one in call.headers.values()]
+    assert all(told)
+    state = zstandard.decompress(call.state, max_output_size=2**24)
+    assert not [address for address in told if address.encode() in state]
 
 
 def test_an_event_that_is_none_does_not_lose_the_batch(call: Call) -> None:

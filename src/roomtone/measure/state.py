@@ -139,7 +139,8 @@ def take(
         if at_ms < oldest_ms:
             measured.late += 1
             continue
-        shots.open.insert(place, shot)
+        # Its header fields are told once: what is kept holds no address.
+        shots.open.insert(place, Snapshot(at_ms, shot.rows, shot.stun))
         before_ms = shots.open[place - 1].at_ms if place else at_ms
         after_ms = shots.open[place + 1].at_ms if place + 1 < len(shots.open) else at_ms
         in_order &= after_ms == at_ms

@@ -94,13 +94,16 @@ def take(
     for event in events:
         taking.event(event)
     forget(taking.known)
+    sessions = [
+        (session_of(name, who), taking.seen.get(name, [])) for name, who in taking.touched.items()
+    ]
+    for who in taking.touched.values():
+        # Told once: a state that is kept must hold no address that the store is to forget.
+        who.local_ip = who.public_ip = ""
     return Took(
         state=pack(taking.known),
         meetings=taking.meetings,
-        sessions=[
-            (session_of(name, who), taking.seen.get(name, []))
-            for name, who in taking.touched.items()
-        ],
+        sessions=sessions,
         fates=dict(taking.fates),
     )
 
