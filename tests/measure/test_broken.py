@@ -75,6 +75,12 @@ def shown(value: object) -> str:
         ({"packetsLost": -JUMP}, {"packetLoss"}),
         ({"retransmittedPacketsReceived": JUMP}, set(COLUMNS) - {"latency"}),
         ({"retransmittedBytesReceived": JUMP}, set(COLUMNS) - {"latency"}),
+        ({"packetsReceived": 20_000}, set(COLUMNS) - {"latency"}),
+        ({"bytesReceived": 20_000_000}, set(COLUMNS) - {"latency"}),
+        ({"framesDecoded": 5_000}, {"frameRate"}),
+        ({"packetsLost": 20_000}, {"packetLoss"}),
+        ({"retransmittedPacketsReceived": 900}, set(COLUMNS) - {"latency"}),
+        ({"retransmittedBytesReceived": 400_000}, set(COLUMNS) - {"latency"}),
         ({"packetsReceived": 1e18, "bytesReceived": 9e18}, set(COLUMNS) - {"latency"}),
         ({"packetsReceived": 0}, set(COLUMNS) - {"latency"}),
     ],
@@ -89,6 +95,18 @@ def test_a_counter_that_goes_back_or_jumps_leaves_its_two_intervals_unknown(
     for interval in intervals[2:4]:
         assert interval.items() <= NORMAL.items()
         assert set(interval) >= set(COLUMNS) - lacking - {"latency"}
+
+
+@pytest.mark.parametrize("back_s", [15, 25])
+def test_a_clock_that_is_put_back_makes_no_rate_that_was_not_there(back_s: int) -> None:
+    """Reports from before and after the step lie among each other, with counters up and down."""
+    stepped = [
+        report(10 * n - (back_s if n > 3 else 0), entry(n), *path(rtt=(0.08 * 4 * (n + 1), n + 1)))
+        for n in range(8)
+    ]
+    for interval in told(stepped):
+        assert interval.get("packetLoss", 4.76) == 4.76
+        assert interval.get("mediaBitRate", 400_000) == 400_000
 
 
 @pytest.mark.parametrize(

@@ -19,6 +19,7 @@ from roomtone.measure.plausible import (
     dipped,
     dipped_below,
     jumped,
+    takes_back,
 )
 from roomtone.measure.snapshot import Remote, Row
 from roomtone.model import StreamKind
@@ -217,11 +218,16 @@ def flows(
     found: list[Flow] = []
     silent: list[Flow] = []
     rates = Rates()
-    earlier: Row | None = None
+    earlier = last = None
     for (start_ms, before), (end_ms, after) in itertools.pairwise(chain):
         assert end_ms > start_ms, "snapshots of a connection have times of their own"
         piece = flow(before, after, start_ms, end_ms, rates, earlier)
+        told = silent or found
+        fell = after.packets < before.packets or (after.bytes or 0.0) < (before.bytes or 0.0)
+        if told and told[-1].end_ms == start_ms and (fell or incomplete(piece, after)):
+            piece = None if takes_back(told, last, before, after) else piece
         earlier = before if incomplete(piece, after) else None
+        last = before
         if piece and piece.packets and piece.pads and not quiet(start_ms, end_ms):
             piece.bits = None
         if piece and start_ms < settled_ms:

@@ -1,6 +1,6 @@
 """What no stream can do: counters that jump, or that were wrong once and then right again."""
 
-from typing import Final
+from typing import Final, Protocol, TypeVar
 
 from roomtone.measure.snapshot import Row
 
@@ -8,6 +8,17 @@ PACKETS_PER_S_MAX: Final = 50_000
 """No stream has more (600 Mbit/s in packets of 1.5 kB): a counter that grows faster has jumped."""
 OCTETS_PER_PACKET_MAX: Final = 65_535
 FRAMES_PER_S_MAX: Final = 1_000
+
+
+class Told(Protocol):
+    """What was told of a stream between two rows, as far as it can be taken back."""
+
+    lost: float | None
+    expected: float | None
+    frames: float | None
+
+
+T = TypeVar("T", bound=Told)
 
 
 def dipped(earlier: float | None, before: float | None, after: float | None) -> bool:
@@ -38,6 +49,50 @@ def dipped_below(earlier: Row, before: Row, after: Row) -> bool:
         return False
     late_max = max(before.packets - earlier.packets, 0.0)
     return before.lost - earlier.lost < -late_max and dipped(earlier.lost, before.lost, after.lost)
+
+
+def spiked(earlier: float | None, before: float | None, after: float | None) -> bool:
+    """Whether a counter went back, but not behind where it was two reports ago: `before` was wrong.
+
+    One that began anew and was soon past where it had been looks the same, and is unknown too.
+    """
+    if earlier is None or before is None or after is None:
+        return False
+    return earlier <= after < before
+
+
+def any_spiked(earlier: Row, before: Row, after: Row) -> bool:
+    """The same of a counter of packets or bytes; one of a stream that began anew has not spiked."""
+    if after.packets < before.packets:
+        return spiked(earlier.packets, before.packets, after.packets)
+    return (
+        spiked(earlier.bytes, before.bytes, after.bytes)
+        or spiked(earlier.retransmitted, before.retransmitted, after.retransmitted)
+        or spiked(
+            earlier.retransmitted_bytes, before.retransmitted_bytes, after.retransmitted_bytes
+        )
+    )
+
+
+def takes_back(told: list[T], earlier: Row | None, before: Row, after: Row) -> bool:
+    """Make the last of `told`, the time up to `before`, unknown where its counters spiked there.
+
+    All of it, and True: what follows is unknown too. Or losses (which may go back by as many
+    packets as came late) and frames alone. `earlier` is the row at its beginning.
+    """
+    assert earlier is not None, "what was told has a beginning"
+    if any_spiked(earlier, before, after):
+        told.pop()
+        return True
+    if after.packets < before.packets:  # a restart
+        return False
+    if before.lost is not None and after.lost is not None:
+        late_max = after.packets - before.packets
+        if before.lost - after.lost > late_max and spiked(earlier.lost, before.lost, after.lost):
+            told[-1].lost = told[-1].expected = None
+    if spiked(earlier.frames, before.frames, after.frames):
+        told[-1].frames = None
+    return False
 
 
 def jumped(packets: float, seconds: float) -> bool:
