@@ -78,12 +78,23 @@ def test_what_was_of_no_use_is_one_line_a_kind(near: Place) -> None:
     file = near.file(INTERNALS)
     result = roomtone("import", file, *near.flags)
     assert result.stderr.splitlines() == [
-        f"{file}: 14 reports: no figures: these need 30 s of a stream that flows",
+        f"{file}: 14 reports: no figures: these need 30 s of a stream that flows; "
+        "less with a smaller --interval-s",
         f"{file}: 4 entries of type certificate: not telemetry",
         f"{file}: 2 entries of type media-playout: not telemetry",
         f"{file}: 2 entries of type remote-candidate: not telemetry",
         f"{file}: 2 entries of type peer-connection: not telemetry",
+        f"{file}: meeting {near.exported()[0]['meetingInstanceId']}",
     ]
+
+
+@pytest.mark.parametrize("flags", [(), ("--meeting", "the call")], ids=["made", "named"])
+def test_whoever_imports_hears_which_meeting_it_became(flags: tuple[str, ...], near: Place) -> None:
+    file = near.file(SERIES_TEXT)
+    result = roomtone("import", file, *flags, *near.flags)
+    [meeting] = {one["meetingInstanceId"] for one in near.exported()}
+    assert result.stderr.splitlines()[-1] == f"{file}: meeting {meeting}"
+    assert not flags or meeting == "the call"
 
 
 def test_both_dumps_of_one_browser_are_one_session(near: Place) -> None:

@@ -54,11 +54,17 @@ def test_a_packed_file_is_what_is_in_it(text: bytes, form: str, tmp_path: Path) 
 @pytest.mark.parametrize(
     ("text", "said"),
     [
-        (b"", "not recognised"),
+        (b"", "there is nothing in it"),
+        (b"\n\n", "there is nothing in it"),
+        (gzip.compress(b""), "there is nothing in it"),
         (b"a,b\n1,2\n", "not recognised"),
         (b"{}", "not recognised: JSON"),
         (b"[]", "not recognised: JSON"),
         (b'[{"type": "offer", "sdp": ""}]', "not recognised: JSON"),
+        (
+            b'{"emitter": "J", "type": 1}\n{"emitter": "J", "type": 2}\n',
+            "lines of JSON, but neither",
+        ),
         (b'{"items": [', "cut short"),
         (b"[" * 100_000, "cut short"),
         (gzip.compress(RTCSTATS)[:-2_000], "broken gzip"),

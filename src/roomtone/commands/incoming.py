@@ -24,6 +24,7 @@ BATCH_ITEMS_MAX: Final = 100
 FILE_BYTES_MAX: Final = 1024**3
 """A JSON document is read whole; larger data go into JSONL, which is read line by line."""
 BAD_SHOWN_MAX: Final = 1_000
+MEETINGS_SHOWN_MAX: Final = 100
 
 
 class Item(NamedTuple):
@@ -99,6 +100,9 @@ class Import:
         self._put_all(_items(file, sessions))
         for line in taken.unused:
             warn(f"{file}: {line}")
+        if self.count.good > before:
+            ids = dict.fromkeys(session.meetingInstanceId for session in sessions)
+            warn(f"{file}: meeting {', '.join(islice(ids, MEETINGS_SHOWN_MAX))}")
         if not sessions:
             self.count.give_up(file, "nothing in it can be measured")
         if taken.meeting is not None and not self._meeting and self.count.good > before:

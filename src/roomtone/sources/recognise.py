@@ -64,6 +64,8 @@ def recognise(path: Path, *, document_bytes_max: int = DOCUMENT_BYTES_MAX) -> Fo
             return Found("capture")
         file.seek(0)
         first = _first_line(file)
+        if not first:
+            raise Invalid("there is nothing in it")
         if first.strip() == rtcstats.MAGIC:
             return Found("rtcstats")
         if first.lstrip()[:1] not in (b"{", b"["):
@@ -87,8 +89,11 @@ def _document(text: bytes, second: bytes) -> Found:
         if form := form_of_json(found):
             return Found(form, text)
         raise Invalid(f"not recognised: JSON, but neither {KNOWN}")
-    if form := form_of_json(reports.decoded(second)):
+    following = reports.decoded(second)
+    if form := form_of_json(following):
         return Found(form)
+    if following is not None:
+        raise Invalid(f"not recognised: lines of JSON, but neither {KNOWN}")
     raise Invalid("broken JSON: was the file cut short?")
 
 

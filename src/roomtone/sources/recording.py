@@ -231,7 +231,10 @@ class Recording:
         if not self._pieces:
             return []
         if not self._figures:
-            why = f"no figures: these need {self._interval_s / 2:g} s of a stream that flows"
+            why = (
+                f"no figures: these need {self._interval_s / 2:g} s of a stream that flows; "
+                "less with a smaller --interval-s"
+            )
             self._unused.note("report", "reports", why, self._count)
         if self.left_ms is not None and self.left_ms >= self._joined_ms:
             self._pieces[-1].leaveTime = iso_ms(round(self.left_ms))
