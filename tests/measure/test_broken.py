@@ -97,6 +97,23 @@ def test_a_counter_that_goes_back_or_jumps_leaves_its_two_intervals_unknown(
         assert set(interval) >= set(COLUMNS) - lacking - {"latency"}
 
 
+@pytest.mark.parametrize(
+    "broken",
+    [{"packetsLost": 20_000}, {"bytesReceived": 20_000_000}, {"framesDecoded": 5_000}],
+    ids=shown,
+)
+@pytest.mark.parametrize("at", [3, 6, 7, 12])
+def test_what_was_told_by_a_counter_that_was_too_high_is_told_anew(
+    broken: dict[str, float], at: int
+) -> None:
+    """Each report in a post of its own, the wrong one in an interval's middle or at its edge."""
+    reports = [steady(n, **(broken if n == at else {})) for n in range(19)]
+    cells = fold(posts([[one] for one in reports], interval_s=60))
+    for start_ms in (0, 60_000, 120_000):
+        cell = cells["videoIn", start_ms]
+        assert {name: cell[name] for name in COLUMNS} == NORMAL
+
+
 @pytest.mark.parametrize("back_s", [15, 25])
 def test_a_clock_that_is_put_back_makes_no_rate_that_was_not_there(back_s: int) -> None:
     """Reports from before and after the step lie among each other, with counters up and down."""
@@ -134,6 +151,7 @@ def test_an_impossible_value_is_unknown(impossible: dict[str, float], lacking: s
     [
         ({"packetsLost": JUMP}, "packetLoss"),
         ({"packetsLost": -JUMP}, "packetLoss"),
+        ({"packetsLost": 20_000}, "packetLoss"),
         ({"packetsReceived": JUMP}, "packetLoss"),
         ({"roundTripTime": 1e15}, "latency"),
         ({"roundTripTimeMeasurements": 2, "totalRoundTripTime": 1e18}, "latency"),

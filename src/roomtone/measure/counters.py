@@ -20,6 +20,7 @@ from roomtone.measure.plausible import (
     dipped_below,
     jumped,
     takes_back,
+    too_many,
 )
 from roomtone.measure.snapshot import Remote, Row
 from roomtone.model import StreamKind
@@ -222,12 +223,10 @@ def flows(
     for (start_ms, before), (end_ms, after) in itertools.pairwise(chain):
         assert end_ms > start_ms, "snapshots of a connection have times of their own"
         piece = flow(before, after, start_ms, end_ms, rates, earlier)
-        told = silent or found
         fell = after.packets < before.packets or (after.bytes or 0.0) < (before.bytes or 0.0)
-        if told and told[-1].end_ms == start_ms and (fell or incomplete(piece, after)):
-            piece = None if takes_back(told, last, before, after) else piece
-        earlier = before if incomplete(piece, after) else None
-        last = before
+        if (told := silent or found) and (fell or incomplete(piece, after)):
+            piece = None if takes_back(told, start_ms, last, before, after) else piece
+        earlier, last = (before if incomplete(piece, after) else None), before
         if piece and piece.packets and piece.pads and not quiet(start_ms, end_ms):
             piece.bits = None
         if piece and start_ms < settled_ms:
@@ -368,7 +367,7 @@ def heard_loss(before: Point, after: Point) -> tuple[float | None, float | None]
     if sent < 0:
         sent = 0.0
     seconds = (after.at_ms - before.at_ms) / 1000
-    if jumped(lost, seconds) or jumped(sent, seconds) or jumped(received or 0.0, seconds):
+    if too_many(lost, sent) or jumped(sent, seconds) or jumped(received or 0.0, seconds):
         return None, None
     if received is not None:
         return lost, max(lost + received, 0.0)

@@ -8,11 +8,15 @@ PACKETS_PER_S_MAX: Final = 50_000
 """No stream has more (600 Mbit/s in packets of 1.5 kB): a counter that grows faster has jumped."""
 OCTETS_PER_PACKET_MAX: Final = 65_535
 FRAMES_PER_S_MAX: Final = 1_000
+LOST_PER_SENT_MAX: Final = 4.0
+LOST_ALLOWANCE: Final = 100.0
+"""A far end can lose as much as was sent, and reports more in a time when its reports are late."""
 
 
 class Told(Protocol):
     """What was told of a stream between two rows, as far as it can be taken back."""
 
+    end_ms: float
     lost: float | None
     expected: float | None
     frames: float | None
@@ -74,13 +78,14 @@ def any_spiked(earlier: Row, before: Row, after: Row) -> bool:
     )
 
 
-def takes_back(told: list[T], earlier: Row | None, before: Row, after: Row) -> bool:
-    """Make the last of `told`, the time up to `before`, unknown where its counters spiked there.
+def takes_back(told: list[T], at_ms: float, earlier: Row | None, before: Row, after: Row) -> bool:
+    """Make what was told of the time up to `before` (`at_ms`) unknown where its counters spiked.
 
     All of it, and True: what follows is unknown too. Or losses (which may go back by as many
     packets as came late) and frames alone. `earlier` is the row at its beginning.
     """
-    assert earlier is not None, "what was told has a beginning"
+    if earlier is None or told[-1].end_ms != at_ms:
+        return False
     if any_spiked(earlier, before, after):
         told.pop()
         return True
@@ -98,3 +103,8 @@ def takes_back(told: list[T], earlier: Row | None, before: Row, after: Row) -> b
 def jumped(packets: float, seconds: float) -> bool:
     """Whether a counter of packets grew faster than any stream does. Short spans count as 1 s."""
     return packets > PACKETS_PER_S_MAX and packets > PACKETS_PER_S_MAX * seconds
+
+
+def too_many(lost: float, sent: float) -> bool:
+    """Whether a far end tells more losses than there can have been of the packets sent."""
+    return lost > LOST_PER_SENT_MAX * sent + LOST_ALLOWANCE
