@@ -45,9 +45,9 @@ def open_since(
 def stream_open_since(one: Followed) -> float:
     """From when on a stream's next row may change something.
 
-    Silence counts if the stream goes on. What the last two rows told is taken back if a counter of the
-    last was too high (`plausible.takes_back`). The far end's next report tells of all since its last, and
-    of round trips since the last that was measured.
+    Silence counts if the stream goes on. What the last two rows told is taken back if the next row
+    shows that a counter was too high (`plausible.takes_back`). The far end's next report tells of
+    all since its last, and of round trips since the last that was measured.
     """
     since = one.flows[-1].start_ms if one.flows else one.chain[0][0]
     run = one.told[-1] if one.told else []
