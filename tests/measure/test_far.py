@@ -1,5 +1,7 @@
 """A receiver's count is taken for what was sent only when RTCP brought the same one."""
 
+import itertools
+
 import pytest
 
 from roomtone.measure import Carried, Measured
@@ -7,26 +9,29 @@ from tests.measure.calls import START_MS, Entry, advance, only, origin_of, outbo
 
 PERIOD_S = 5
 PERIODS = 24
+JITTER_S = 0.004
 SENT = 250
 CLAIMED = 25
 """Packets a period: sent, and lost as another session of the meeting says."""
 
 
-def claims() -> list[Carried]:
+def claims(
+    *, lost: float = CLAIMED, expected: float = SENT, jitter_ms: float | None = None
+) -> list[Carried]:
     """What the other says that it received of SSRC 2."""
     at_ms = [START_MS + 1000.0 * PERIOD_S * number for number in range(PERIODS + 1)]
     return [
-        Carried(at_ms[number], at_ms[number + 1], CLAIMED, SENT, CLAIMED * (number + 1), None, None)
-        for number in range(PERIODS)
+        Carried(low, high, lost, expected, lost * (number + 1), None, jitter_ms)
+        for number, (low, high) in enumerate(itertools.pairwise(at_ms))
     ]
 
 
 def heard(number: int, lost_a_period: float) -> Entry:
     """A report of the far end, which is told from the one before by its round trip's number."""
-    return remote(lost_a_period * number, roundTripTimeMeasurements=number)
+    return remote(lost_a_period * number, roundTripTimeMeasurements=number, jitter=JITTER_S)
 
 
-def told(lost_a_period: float | None) -> Measured:
+def told(lost_a_period: float | None, claimed: list[Carried]) -> Measured:
     """A sender whose RTCP brings so many losses a period; None: it brings none."""
     reports = [
         report(
@@ -36,7 +41,7 @@ def told(lost_a_period: float | None) -> Measured:
         )
         for number in range(PERIODS + 1)
     ]
-    return advance(b"", reports, interval_s=60, far={2: claims()})[1]
+    return advance(b"", reports, interval_s=60, far={2: claimed})[1]
 
 
 @pytest.mark.parametrize(
@@ -51,9 +56,34 @@ def told(lost_a_period: float | None) -> Measured:
 def test_a_count_that_rtcp_does_not_show_is_not_believed(
     lost_a_period: float | None, loss: list[float], origin: str | None
 ) -> None:
-    found = told(lost_a_period)
+    found = told(lost_a_period, claims())
     if not loss:
         assert all(stream.packetLoss == [] for stream in found.streams.get("audioOut", []))
         return
     assert only(found, "audioOut", "packetLoss") == loss
     assert origin_of(found, "audioOut", "packetLoss") == origin
+
+
+@pytest.mark.parametrize(
+    "claimed",
+    [
+        pytest.param(claims(lost=0, expected=10), id="of a few packets only"),
+        pytest.param(claims(lost=0, expected=5_000), id="of more packets than were sent"),
+    ],
+)
+def test_a_count_of_another_number_of_packets_is_not_believed(claimed: list[Carried]) -> None:
+    assert origin_of(told(0, claimed), "audioOut", "packetLoss") == "reported"
+
+
+@pytest.mark.parametrize(
+    ("read_ms", "jitter"),
+    [
+        pytest.param(7.0, [7.0, 7.0], id="as a receiver reads it"),
+        pytest.param(9_000.0, [4.0, 4.0], id="another one altogether"),
+        pytest.param(None, [4.0, 4.0], id="not read"),
+    ],
+)
+def test_jitter_is_what_the_receiver_read_if_that_can_be(
+    read_ms: float | None, jitter: list[float]
+) -> None:
+    assert only(told(0, claims(lost=0, jitter_ms=read_ms)), "audioOut", "jitter") == jitter

@@ -23,6 +23,13 @@ OVERTAKEN_S: Final = 0.25
 packets a second, up to 9 at a time were, on a road of 80 +- 20 ms. A count that is taken by mistake
 is off by no more than these, 0.4 points of a minute's loss."""
 CLOCK_SLACK_MS: Final = 2_000
+SENT_RATIO_MAX: Final = 2.0
+SENT_SLACK: Final = 50.0
+"""A receiver expects what was sent: as the two look at different moments, by this much more or
+less, and not less than a packet for each picture where padding is among what was sent."""
+JITTER_RATIO_MAX: Final = 4.0
+JITTER_SLACK_MS: Final = 20.0
+"""A receiver reads its jitter at other moments than its reports tell it; it is not another one."""
 AGREE_MIN: Final = 0.8
 """So large a part of the sender's RTCP reports must show the receiver's counter."""
 COVERED_MIN: Final = 0.5
@@ -82,7 +89,7 @@ def carried(
     ]
 
 
-def agrees(theirs: Sequence[Carried], runs: Iterable[Sequence[Point]]) -> bool:
+def agrees(theirs: Sequence[Carried], runs: Sequence[Sequence[Point]]) -> bool:
     """Whether the losses that RTCP brought are those that the receiver counted.
 
     Without any report to check by they are not: whoever is in a meeting may say that it received
@@ -100,7 +107,29 @@ def agrees(theirs: Sequence[Carried], runs: Iterable[Sequence[Point]]) -> bool:
         low = theirs[first].counter - max(theirs[first].lost, 0.0)
         checked += 1
         same += low - slack <= lost <= theirs[last].counter + slack
-    return checked > 0 and same >= AGREE_MIN * checked
+    return checked > 0 and same >= AGREE_MIN * checked and could_expect(theirs, runs)
+
+
+def could_expect(theirs: Sequence[Carried], runs: Iterable[Sequence[Point]]) -> bool:
+    """Whether the receiver expected about as many packets as were sent between the reports."""
+    sent = fewest = expected = 0.0
+    for run in runs:
+        seen = [one for one in run if theirs[0].start_ms <= one.at_ms <= theirs[-1].end_ms]
+        if len(seen) < 2:
+            continue
+        first, last = seen[0], seen[-1]
+        sent += last.sent - first.sent
+        pictures = first.frames is not None and last.frames is not None
+        fewest += (last.frames or 0) - (first.frames or 0) if pictures else last.sent - first.sent
+        expected += sum(span.expected * share(span, first.at_ms, last.at_ms) for span in theirs)
+    most = SENT_RATIO_MAX * sent + SENT_SLACK
+    return fewest / SENT_RATIO_MAX - SENT_SLACK <= expected <= most
+
+
+def share(span: Carried, low_ms: float, high_ms: float) -> float:
+    """The part of a span that lies between two times."""
+    inside_ms = min(span.end_ms, high_ms) - max(span.start_ms, low_ms)
+    return max(inside_ms, 0.0) / (span.end_ms - span.start_ms)
 
 
 def packets_per_s(theirs: Sequence[Carried]) -> float:
@@ -112,13 +141,19 @@ def packets_per_s(theirs: Sequence[Carried]) -> float:
 def heard(theirs: Sequence[Carried], reports: Iterable[Heard]) -> list[Heard]:
     """The receiver's counts in the form of its reports.
 
-    The jitter of `reports` that it wrote at the same times gives way to what it read itself.
+    The jitter of `reports` that it wrote at the same times gives way to what it read itself, unless
+    that is another one altogether.
     """
     starts = [span.start_ms for span in theirs]
+    read = [span.jitter_ms for span in theirs]
     for report in reports:
         last = bisect.bisect_left(starts, report.end_ms) - 1
-        if last >= 0 and theirs[last].end_ms > report.start_ms:
+        if last < 0 or theirs[last].end_ms <= report.start_ms:
+            continue
+        if alike(theirs[last].jitter_ms, report.jitter_ms):
             report.jitter_ms = None
+        else:
+            read[last] = None
     return [
         Heard(
             start_ms=span.start_ms,
@@ -126,12 +161,20 @@ def heard(theirs: Sequence[Carried], reports: Iterable[Heard]) -> list[Heard]:
             lost=span.lost,
             expected=span.expected,
             fewest=span.expected,
-            jitter_ms=span.jitter_ms,
+            jitter_ms=jitter_ms,
             estimated=False,
             counted=True,
         )
-        for span in theirs
+        for span, jitter_ms in zip(theirs, read, strict=True)
     ]
+
+
+def alike(read_ms: float | None, reported_ms: float | None) -> bool:
+    """Whether a jitter that was read can be the one that was reported."""
+    if read_ms is None or reported_ms is None:
+        return read_ms is not None
+    low, high = sorted((read_ms, reported_ms))
+    return high <= JITTER_RATIO_MAX * low + JITTER_SLACK_MS
 
 
 def fill_bits(flows: Iterable[Flow], theirs: Sequence[Carried]) -> None:
@@ -141,12 +184,11 @@ def fill_bits(flows: Iterable[Flow], theirs: Sequence[Carried]) -> None:
             continue
         total = covered = 0.0
         for span in theirs:
-            low, high = max(span.start_ms, flow.start_ms), min(span.end_ms, flow.end_ms)
+            part = share(span, flow.start_ms, flow.end_ms)
             arrived = span.expected - max(span.lost, 0.0)
-            if low < high and span.bits is not None and arrived > 0:
-                share = (high - low) / (span.end_ms - span.start_ms)
-                total += share * span.bits * span.expected / arrived
-                covered += high - low
+            if part and span.bits is not None and arrived > 0:
+                total += part * span.bits * span.expected / arrived
+                covered += part * (span.end_ms - span.start_ms)
         if covered >= COVERED_MIN * (flow.end_ms - flow.start_ms):
             flow.bits = total * (flow.end_ms - flow.start_ms) / covered
             flow.bits_of_receiver = True
