@@ -19,6 +19,8 @@ class Piece:
     packets: int
     bits: int | None
     lost: int | None
+    taken_back: bool = False
+    """A counter at its end was too high."""
 
 
 @dataclass
@@ -85,6 +87,27 @@ def too_few_came(before: Counters, after: Counters) -> bool:
     return after.lost - before.lost < -media
 
 
+def fell_back(three: Sampled, ssrc: int) -> tuple[bool, bool]:
+    """Whether a counter was too high in the middle of three looks: (of packets or octets, losses).
+
+    It fell, but not behind where it had been. Where packets fell, theirs alone tells.
+    """
+    one, two, last = (counters[ssrc] for _, counters in three)
+    fell = [
+        was <= after < before
+        for was, before, after in (
+            (one.received, two.received, last.received),
+            (one.octets, two.octets, last.octets),
+            (one.again, two.again, last.again),
+            (one.octets_again, two.octets_again, last.octets_again),
+        )
+    ]
+    if last.received < two.received:
+        return fell[0], False
+    lost = two.lost - last.lost > last.received - two.received and one.lost <= last.lost < two.lost
+    return any(fell[1:]), lost
+
+
 def lost_in(looks: Sampled, ssrc: int, limit_ms: int) -> int | None:
     """What was lost between the last two looks; None after a dip that the look before tells."""
     before, after = looks[-2][1][ssrc], looks[-1][1][ssrc]
@@ -118,6 +141,13 @@ def pieces_of(seen: Sampled, ssrc: int, limit_ms: int) -> list[list[Piece | None
             if wakes(seen, start_ms, limit_ms):
                 piece.bits = piece.lost = None
             chains[-1].append(piece if possible else None)
+        if len(chains[-1]) > 1 and (told := chains[-1][-2]) is not None:
+            wrong, lost_wrong = fell_back(seen[index - 1 : index + 2], ssrc)
+            if wrong:
+                told.taken_back = True
+                chains[-1][-1] = None
+            elif lost_wrong:
+                told.lost = None
     return chains
 
 
@@ -141,7 +171,7 @@ def flowing(chain: list[Piece | None], limit_ms: int) -> list[Piece]:
         else:
             if silence and silence[-1].end_ms - silence[0].start_ms <= limit_ms:
                 kept += silence
-            kept.append(piece)
+            kept += [] if piece.taken_back else [piece]
             silence = []
     return kept
 

@@ -16,7 +16,7 @@ from roomtone.measure.counters import Key
 from roomtone.measure.gaps import SETTLE_MS, gap_ms
 from roomtone.measure.intervals import Grid, Lane, Means, Sample, samples
 from roomtone.measure.origins import Span, note
-from roomtone.measure.runs import entries, in_phase, keep_runs, legs_of, touched_numbers
+from roomtone.measure.runs import entries, in_phase, keep_runs, legs_of, overlap, touched_numbers
 from roomtone.measure.settled import Followed, open_since, settle
 from roomtone.measure.snapshot import Row, Seen, Snapshot
 from roomtone.measure.state import Measured, Run, State, forget, pack, take, unpack
@@ -72,21 +72,47 @@ def advance(
     high_ms = max(high for _, high in touched) + limit_ms
     needed_ms = low_ms - limit_ms - size_ms
     settled = known.settled if not again and not far else None
-    if taken and settled and settled.holds(taken, limit_ms, size_ms):
+    in_order = taken and settled and settled.holds(taken, limit_ms, size_ms)
+    if in_order and settled:
         low_ms, needed_ms = settled.at_ms, settled.needed_ms
     span = (needed_ms, high_ms + limit_ms + size_ms)
     lanes, open_ms = lanes_of(known, limits, span, far or {}, measured)
-    flowed: dict[StreamKind, list[Run]] = {}
-    for kind in STREAM_KINDS:
-        if (lane := lanes.get(kind)) is not None and lane.flows:
-            legs = flowed[kind] = legs_of(known, kind, lane, limits)
-            unsaid_ms = tell(known, kind, lane, legs, measured, (low_ms, high_ms), size_ms)
-            open_ms = min(open_ms, max(unsaid_ms, known.newest_ms - limit_ms))
+    flowed = legs_by_kind(known, lanes, limits)
+    if not in_order and begun_before(known, flowed, needed_ms):
+        measured.received.clear()
+        lanes, open_ms = lanes_of(known, limits, (0, span[1]), far or {}, measured)
+        flowed = legs_by_kind(known, lanes, limits)
+    for kind, legs in flowed.items():
+        unsaid_ms = tell(known, kind, lanes[kind], legs, measured, (low_ms, high_ms), size_ms)
+        open_ms = min(open_ms, max(unsaid_ms, known.newest_ms - limit_ms))
     known.settled = settle(known, flowed, open_ms, limit_ms, size_ms)
     forget(known, keep_ms=1000 * horizon_s + 4 * limit_ms + size_ms)
     for shots in known.connections.values():
         shots.seal(known.settled.needed_ms)
     return pack(known), measured
+
+
+def legs_by_kind(
+    known: State, lanes: dict[StreamKind, Lane], limits: dict[str, int]
+) -> dict[StreamKind, list[Run]]:
+    """When each kind flowed."""
+    return {
+        kind: legs_of(known, kind, lane, limits)
+        for kind in STREAM_KINDS
+        if (lane := lanes.get(kind)) is not None and lane.flows
+    }
+
+
+def begun_before(known: State, flowed: dict[StreamKind, list[Run]], looked_ms: float) -> bool:
+    """Whether a run of which nothing was told begins before the time that was looked at.
+
+    Its phase is that of its beginning, and others may take it over.
+    """
+    return any(
+        leg.start_ms < looked_ms and not any(overlap(run, leg) for run in known.runs.get(kind, []))
+        for kind, legs in flowed.items()
+        for leg in legs[:1]
+    )
 
 
 def lanes_of(
