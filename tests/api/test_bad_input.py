@@ -386,15 +386,25 @@ def test_a_packed_body_is_taken_and_a_broken_one_is_not(
     assert_error(posted(api, b"plain", headers=headers), 400)
 
 
-def test_gzip_members_one_behind_the_other_are_one_body(api: Api) -> None:
+@pytest.mark.parametrize(
+    ("encoding", "pack", "parts"),
+    [
+        ("gzip", gzip.compress, "members"),
+        ("zstd", zstandard.ZstdCompressor().compress, "frames"),
+    ],
+)
+def test_members_or_frames_one_behind_the_other_are_one_body(
+    api: Api, encoding: str, pack: Callable[[bytes], bytes], parts: str
+) -> None:
     body = body_with()
-    headers = {"Content-Encoding": "gzip"}
-    members = [gzip.compress(body[:10]), gzip.compress(body[10:])]
-    assert posted(api, b"".join(members), headers=headers).status_code == 204
-    assert_error(posted(api, b"".join(members) + b"rest", headers=headers), 400)
-    many = gzip.compress(b"") * 65 + gzip.compress(body)
-    assert_error(posted(api, many, headers=headers), 400, names="members")
-    bomb = gzip.compress(b" ") + gzip.compress(BOMB)
+    headers = {"Content-Encoding": encoding}
+    packed = [pack(body[:10]), pack(body[10:])]
+    assert posted(api, b"".join(packed), headers=headers).status_code == 204
+    assert_error(posted(api, b"".join(packed) + b"rest", headers=headers), 400)
+    assert_error(posted(api, pack(body) + pack(b" ")[:-2], headers=headers), 400)
+    many = pack(b"") * 65 + pack(body)
+    assert_error(posted(api, many, headers=headers), 400, names=parts)
+    bomb = pack(b" ") + pack(BOMB)
     assert_error(posted(api, bomb, headers=headers), 413)
 
 

@@ -42,9 +42,8 @@ class Place:
 
 @pytest.fixture
 def near(tmp_path: Path) -> Place:
-    data = tmp_path / "data"
-    data.mkdir()
-    return Place(["--data", str(data), "--org", "acme"], tmp_path)
+    """A folder that importing makes."""
+    return Place(["--data", str(tmp_path / "data"), "--org", "acme"], tmp_path)
 
 
 @pytest.fixture(params=["data", "url"])

@@ -27,7 +27,8 @@ QUERY_BYTES_MAX: Final = 4_096
 JSON_TYPE: Final = "application/json"
 FORM_TYPE: Final = "application/x-www-form-urlencoded"
 NUMBER_DIGITS_MAX: Final = 15
-GZIP_MEMBERS_MAX: Final = 64
+PARTS_MAX: Final = 64
+ZSTD_WINDOW_BYTES_MAX: Final = 8 << 20
 
 encode_json: Final = msgspec.json.Encoder().encode
 _tracking_prefix = f"ROUTER_{os.urandom(4).hex().upper()}{int(time.time()):08X}"
@@ -216,9 +217,7 @@ def unpacked(body: bytes, encoding: str, limit: int) -> bytes:
         if encoding == "gzip":
             plain, whole = _gunzipped(body, limit)
         elif encoding == "zstd":
-            with zstandard.ZstdDecompressor(max_window_size=8 << 20).stream_reader(body) as reader:
-                plain = reader.read(limit + 1)
-            whole = True
+            plain, whole = _unzstd(body, limit)
         else:
             raise UnsupportedMedia("Content-Encoding: expected gzip, zstd or identity.")
     except (zlib.error, zstandard.ZstdError):
@@ -230,10 +229,28 @@ def unpacked(body: bytes, encoding: str, limit: int) -> bytes:
     return plain
 
 
+def _unzstd(body: bytes, limit: int) -> tuple[bytes, bool]:
+    """(at most `limit` + 1 bytes, whether that is all); frames are one body (RFC 8878, 3)."""
+    packed = zstandard.ZstdDecompressor(max_window_size=ZSTD_WINDOW_BYTES_MAX)
+    with packed.stream_reader(body, read_across_frames=True) as reader:
+        plain = reader.read(limit + 1)
+    if len(plain) > limit:
+        return plain, True
+    for _ in range(PARTS_MAX):  # a reader does not say that the last frame is cut off
+        frame = packed.decompressobj()
+        frame.decompress(body)
+        if not frame.eof:
+            return plain, False
+        body = frame.unused_data
+        if not body:
+            return plain, True
+    raise Invalid(f"The zstd body has more than {PARTS_MAX} frames.")
+
+
 def _gunzipped(body: bytes, limit: int) -> tuple[bytes, bool]:
     """(at most `limit` + 1 bytes, whether that is all); members are one body (RFC 1952, 2.2)."""
     plain = b""
-    for _ in range(GZIP_MEMBERS_MAX):
+    for _ in range(PARTS_MAX):
         stream = zlib.decompressobj(wbits=31)
         plain += stream.decompress(body, limit + 1 - len(plain))
         if len(plain) > limit:
@@ -243,7 +260,7 @@ def _gunzipped(body: bytes, limit: int) -> tuple[bytes, bool]:
         body = stream.unused_data
         if not body:
             return plain, True
-    raise Invalid(f"The gzip body has more than {GZIP_MEMBERS_MAX} members.")
+    raise Invalid(f"The gzip body has more than {PARTS_MAX} members.")
 
 
 async def decoded_body(request: Request, shape: type[Any]) -> Any:

@@ -74,8 +74,11 @@ class Target(Protocol):
 
 
 @contextmanager
-def opened(where: Where, *, known_org: bool = False) -> Iterator[Target]:
-    """The target that the flags name, closed afterwards; with `known_org` no new organisation's."""
+def opened(where: Where, *, known_org: bool = False, create: bool = False) -> Iterator[Target]:
+    """The target that the flags name, closed afterwards; with `known_org` no new organisation's.
+
+    `create`: a folder that is not there is made, as `serve` does.
+    """
     if where.url and (where.data or where.org):
         raise Invalid("give --url and --token, or --data and --org, not both")
     if where.url:
@@ -86,7 +89,7 @@ def opened(where: Where, *, known_org: bool = False) -> Iterator[Target]:
         return
     if not where.org:
         raise Invalid("say where: --data DIR --org ORG, or --url URL --token TOKEN")
-    with store_at(where.data) as store:
+    with store_at(where.data, create=create) as store:
         if known_org and where.org not in store.organisations():
             raise Invalid(f"--org is {where.org}, which nothing in the store belongs to")
         yield StoreTarget(store, where.org)

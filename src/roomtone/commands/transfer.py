@@ -76,7 +76,10 @@ def import_files(
         raise Invalid("name the files to import")
     _check(meeting, port, interval_s)
     sizes = [_size(file) for file in files]
-    with opened(where) as target, progress("import", total=sum(sizes)) as advance:
+    with (
+        opened(where, create=True) as target,
+        progress("import", total=sum(sizes)) as advance,
+    ):
         work = Import(
             target,
             drop_raw_addresses=drop_raw_addresses,

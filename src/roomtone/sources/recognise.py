@@ -58,6 +58,8 @@ def form_of_json(found: object) -> Form | None:
 def recognise(path: Path, *, document_bytes_max: int = DOCUMENT_BYTES_MAX) -> Found:
     """The form of a file; Invalid when it is of none. OSError as it comes."""
     with opened(path) as file:
+        if isinstance(file, gzip.GzipFile):  # how large it is shows only when it is unpacked
+            document_bytes_max = min(document_bytes_max, DOCUMENT_BYTES_MAX)
         if capture.recognises(file.read(CAPTURE_HEAD_BYTES)):
             if isinstance(file, gzip.GzipFile):
                 raise Invalid("a packed capture: unpack it first")
