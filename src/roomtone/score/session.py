@@ -12,7 +12,6 @@ from roomtone.score.results import VERDICTS, Far, Figure, SessionScore, StreamSc
 from roomtone.score.table import Mask, Piece, Table, listed, table
 from roomtone.score.thresholds import Thresholds
 from roomtone.score.verdict import (
-    FIGURE_COLUMNS,
     FIGURE_NAMES,
     FIGURES,
     GOOD,
@@ -172,7 +171,10 @@ def _explain(
     counts = np.bincount(judged.figures[span][bad], minlength=NO_FIGURE + 1)[:NO_FIGURE]
     index = int(counts.argmax())
     figure = FIGURES[index]
-    values = np.concatenate((heard.mos, seen.mos)) if figure == "mos" else columns.columns[figure]
+    if figure == "mos" or not figure:
+        values = np.concatenate((heard.mos, seen.mos))
+    else:
+        values = columns.columns[figure]
     chosen = bad & (judged.figures[span] == index)
     value = float(values[span][chosen].mean())
     length_ms = columns.length_ms[span]

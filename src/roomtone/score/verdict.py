@@ -6,7 +6,7 @@ import numpy as np
 from msgspec import Struct
 from numpy.typing import NDArray
 
-from roomtone.model import Column, StreamKind
+from roomtone.model import StreamKind
 from roomtone.score.audio import Sound
 from roomtone.score.emodel import Values
 from roomtone.score.results import VERDICTS, Figure, Verdict
@@ -21,9 +21,6 @@ FAIR: Final = 1
 POOR: Final = 2
 UNCLASSIFIED: Final = 3
 NAMES: Final = np.array(VERDICTS, dtype=object)
-FIGURE_COLUMNS: Final[tuple[Column, ...]] = (
-    "packetLoss", "jitter", "latency", "frameRate", "resolutionHeight",
-)  # fmt: skip
 FIGURES: Final[tuple[Figure, ...]] = (
     "packetLoss", "jitter", "latency", "frameRate", "resolutionHeight", "mos",
 )  # fmt: skip
