@@ -2,10 +2,12 @@
 
 Pure functions, without a clock. `emodel` is ITU-T's E-model, `codecs` what is known of codecs,
 `audio` and `video` make MOS of columns, `verdict` good, fair and poor of it, `cqd` Microsoft's
-verdict, `parts` sub-scores of network and device; `table` is a session as arrays. Every formula
+verdict, `parts` sub-scores of network and device; `far` tells a session of the others' legs,
+`table` is a session as arrays. Every formula
 with its source: docs/scoring.md.
 """
 
+from roomtone.score.far import fars
 from roomtone.score.meeting import meeting
 from roomtone.score.results import (
     VERDICTS,
@@ -32,6 +34,7 @@ __all__ = [
     "Thresholds",
     "Verdict",
     "checked",
+    "fars",
     "meeting",
     "session",
 ]

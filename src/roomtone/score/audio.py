@@ -1,6 +1,6 @@
 """Sound: from loss, jitter, delay and codec to MOS, on the fullband scale and the codec's own."""
 
-from typing import Final
+from typing import Final, NamedTuple
 
 import numpy as np
 from msgspec import Struct
@@ -11,6 +11,7 @@ from roomtone.score.emodel import FULLBAND, Values
 from roomtone.score.results import Far
 from roomtone.score.table import Piece, Table
 
+AUDIO: Final[frozenset[StreamKind]] = frozenset({"audioIn", "audioOut"})
 PACKET_MS: Final = 20.0
 LOOK_AHEAD_MS: Final = 6.5
 DEVICE_MS: Final = 20.0
@@ -24,12 +25,18 @@ LATE_LOSS_MAX: Final = 0.03
 RELIABLE: Final = frozenset({"TCP", "TLS", "XTLS"})
 
 
-class Sound(Struct):
-    """MOS of each interval; `grounded` by entry."""
+class Mos(NamedTuple):
+    """Fullband listening and conversational MOS, and listening on the codec's own scale."""
 
-    mos: Values
+    listening: Values
     conversational: Values
     native: Values
+
+
+class Sound(NamedTuple):
+    """The MOS of each interval of audio; `grounded` by entry."""
+
+    mos: Mos
     grounded: list[bool]
 
 
@@ -69,16 +76,16 @@ def score(
     jitter_ms: Values | float = 0.0,
     latency_ms: Values | float = 0.0,
     far_latency_ms: Values | float | None = None,
-) -> tuple[Values, Values, Values]:
-    """MOS of one codec: fullband listening, fullband conversational, native listening."""
+) -> Mos:
+    """MOS of one codec; without the far leg's latency, that of the own leg stands for it."""
     far = latency_ms if far_latency_ms is None else far_latency_ms
     delay = one_way_ms(latency_ms, far, jitter_ms)
     ppl = played_loss_percent(loss_percent, jitter_ms)
-    return _mos(_Constants.of([codec]), ppl, delay)
+    return _mos(_Constants(*np.array(_constants(codec))), ppl, delay)
 
 
 class _Constants(Struct):
-    """What the formulas need of codecs, as arrays."""
+    """What the formulas need of a codec, or of each interval's."""
 
     ie: Values
     bpl: Values
@@ -87,23 +94,18 @@ class _Constants(Struct):
     unit: Values
     bridge: Values
 
-    @classmethod
-    def of(cls, found: list[codecs.Codec], counts: list[int] | None = None) -> "_Constants":
-        rows = [
-            (one.ie, one.bpl, one.scale.limit, one.scale.top, one.scale.unit,
-             codecs.BRIDGES[one.scale])
-            for one in found
-        ]  # fmt: skip
-        columns = np.array(rows, dtype=np.float64).reshape(-1, 6).T
-        return cls(*(columns if counts is None else np.repeat(columns, counts, axis=1)))
+
+def _constants(codec: codecs.Codec) -> tuple[float, ...]:
+    scale = codec.scale
+    return (codec.ie, codec.bpl, scale.limit, scale.top, scale.unit, codecs.BRIDGES[scale])
 
 
-def _mos(codec: _Constants, ppl: Values, one_way: Values) -> tuple[Values, Values, Values]:
+def _mos(codec: _Constants, ppl: Values, one_way: Values) -> Mos:
     impairment = emodel.effective_impairment(
         codec.ie, bpl=codec.bpl, loss_percent=ppl, limit=codec.limit
     )
     rating = (FULLBAND.top - codec.bridge - impairment) / FULLBAND.unit
-    return (
+    return Mos(
         emodel.mos(rating),
         emodel.mos(rating - emodel.delay_impairment(one_way)),
         emodel.mos((codec.top - impairment) / codec.unit),
@@ -113,7 +115,7 @@ def _mos(codec: _Constants, ppl: Values, one_way: Values) -> tuple[Values, Value
 def sound(table: Table, far: Far | None, *, fec: bool) -> Sound:
     """The MOS of all intervals of audio of a session."""
     end = table.audio
-    pieces = [piece for piece in table.pieces if piece.last <= end and piece.kind in AUDIO]
+    pieces = [piece for piece in table.pieces if piece.kind in AUDIO]
     rates = _usual_rates(pieces)
     found = [
         codecs.audio(piece.entry.codec, rates[piece.kind, piece.entry.codec], fec=fec)
@@ -126,15 +128,12 @@ def sound(table: Table, far: Far | None, *, fec: bool) -> Sound:
     jitter, latency = table.columns["jitter"][:end], table.columns["latency"][:end]
     ppl = played_loss_percent(np.where(hidden, 0.0, loss), jitter)
     delay = one_way_ms(latency, _far_latency(table, far, latency), jitter)
-    mos, conversational, native = _mos(_Constants.of(found, counts), ppl, delay)
     grounded = [
         codec.grounded and not hidden[piece.first : piece.last].any()
         for codec, piece in zip(found, pieces, strict=True)
     ]
-    return Sound(mos, conversational, native, grounded)
-
-
-AUDIO: Final = frozenset({"audioIn", "audioOut"})
+    rows = np.array([_constants(codec) for codec in found]).reshape(-1, 6).T
+    return Sound(_mos(_Constants(*np.repeat(rows, counts, axis=1)), ppl, delay), grounded)
 
 
 def _usual_rates(pieces: list[Piece]) -> dict[tuple[StreamKind, str], float | None]:

@@ -4,7 +4,7 @@ Sources: S read, M from memory of G.113, O our choice (docs/scoring.md has the t
 """
 
 import bisect
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from functools import lru_cache
 from typing import Final, NamedTuple
 
@@ -16,6 +16,10 @@ FEC_FACTOR: Final = 2.0
 BURST_RATIO_WHEN_BURSTY: Final = 2.0
 OPUS_KBPS_UNKNOWN: Final = 32.0
 """What browsers send of speech when nothing tells them otherwise (M)."""
+
+
+MUTED_BIT_RATE: Final = 3_000.0
+"""Below this, bit/s as sent, audio carries no voice (O)."""
 
 
 class Codec(NamedTuple):
@@ -118,13 +122,14 @@ def _by_rate(name: str, kbps: float, *, bursty: bool) -> Codec:
     return found
 
 
-def usual_kbps(bit_rates: Sequence[float | None]) -> float | None:
-    """The 90th percentile of a stream's bit rates (bit/s), in kbit/s; None where all are unknown.
+def usual_kbps(bit_rates: Iterable[float | None]) -> float | None:
+    """The 90th percentile of a stream's bit rates (bit/s), in kbit/s; None where none is known.
 
-    Opus sends next to nothing while nobody speaks (DTX); the mean would take silence for a bad
-    codec.
+    Opus sends next to nothing while nobody speaks (DTX): the mean would take silence for a bad
+    codec. Intervals that carry no voice at all are left out, else a person who is muted for most
+    of a meeting would be thought to speak through a bad one.
     """
-    known = sorted(rate for rate in bit_rates if rate is not None and rate >= 0)
+    known = sorted(rate for rate in bit_rates if rate is not None and rate >= MUTED_BIT_RATE)
     return percentile(known, 90) / 1000 if known else None
 
 

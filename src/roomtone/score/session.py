@@ -4,40 +4,30 @@ from typing import Final
 
 import numpy as np
 
-from roomtone.model import MediaSession, StreamKind, streams_of
+from roomtone.model import MediaSession, StreamKind
 from roomtone.score import cqd, parts
-from roomtone.score.audio import Sound, sound
+from roomtone.score.audio import sound
 from roomtone.score.codecs import percentile
-from roomtone.score.results import VERDICTS, Far, Figure, SessionScore, StreamScore
+from roomtone.score.reason import MINUTE_MS, Scored, because
+from roomtone.score.results import VERDICTS, Far, SessionScore, StreamScore
 from roomtone.score.table import Mask, Piece, Table, listed, table
 from roomtone.score.thresholds import Thresholds
 from roomtone.score.verdict import (
+    FAIR,
     FIGURE_NAMES,
-    FIGURES,
     GOOD,
-    NO_FIGURE,
     POOR,
     UNCLASSIFIED,
-    Judged,
     Levels,
+    at_least,
     judge,
     named,
     of_levels,
     worst,
 )
-from roomtone.score.video import Picture, picture
+from roomtone.score.video import picture
 
 DEFAULT: Final = Thresholds()
-MINUTE_MS: Final = 60_000.0
-KIND_WORDS: Final[dict[StreamKind, str]] = {
-    "audioIn": "received audio", "audioOut": "sent audio", "videoIn": "received video",
-    "videoOut": "sent video", "shareIn": "received share", "shareOut": "sent share",
-}  # fmt: skip
-FIGURE_WORDS: Final[dict[Figure, str]] = {
-    "packetLoss": "{:.1f} % packet loss", "jitter": "{:.0f} ms jitter",
-    "latency": "{:.0f} ms round trip", "frameRate": "{:.1f} pictures a second",
-    "resolutionHeight": "{:.0f} px height", "mos": "MOS {:.1f}",
-}  # fmt: skip
 
 
 def session(
@@ -55,38 +45,32 @@ def session(
     what the stream has itself); `fec`: in-band FEC is known to be used.
     """
     columns = table(session)
-    heard = sound(columns, far, fec=fec)
-    seen = picture(columns, thresholds, expected)
-    judged = judge(columns, heard, seen, thresholds)
-    quiet = ~judged.active
-    beside = cqd.levels(columns, seen.residual_percent, quiet)
+    heard, seen = sound(columns, far, fec=fec), picture(columns, thresholds, expected)
+    scored = Scored(columns, heard, seen, judge(columns, heard, seen, thresholds))
+    beside, theirs = cqd.levels(columns, seen, scored.judged.active)
     score = SessionScore(
-        streams=_streams(session, columns, heard, seen, judged, beside, thresholds),
-        network=parts.network(columns, judged.active, thresholds),
+        streams=_streams(scored, beside, thresholds),
+        cqd=VERDICTS[
+            max((level for level in theirs.values() if level < UNCLASSIFIED), default=UNCLASSIFIED)
+        ],
+        network=parts.network(columns, scored.judged.active, thresholds),
         device=parts.device(session.resources, thresholds),
     )
-    _conclude(score, columns, heard, seen, judged, thresholds)
-    score.cqd = VERDICTS[_cqd_level(columns, beside, seen)]
+    _conclude(score, scored, thresholds)
     return score
 
 
 def _streams(
-    session: MediaSession,
-    columns: Table,
-    heard: Sound,
-    seen: Picture,
-    judged: Judged,
-    beside: Levels,
-    thresholds: Thresholds,
+    scored: Scored, beside: Levels, thresholds: Thresholds
 ) -> dict[StreamKind, list[StreamScore]]:
     """The scores of each entry."""
+    judged, heard = scored.judged, scored.sound
     verdicts, figures = named(judged.steady), FIGURE_NAMES[judged.figures].tolist()
-    theirs = named(beside)
-    mos = listed(np.concatenate((heard.mos, seen.mos)))
-    conversational, native = listed(heard.conversational), listed(heard.native)
-    grounded = [*heard.grounded, *seen.grounded]
+    theirs, mos = named(beside), listed(scored.mos())
+    conversational, native = listed(heard.mos.conversational), listed(heard.mos.native)
     found: dict[StreamKind, list[StreamScore]] = {}
-    for piece, sure in zip(columns.pieces, grounded, strict=True):
+    grounded = [*heard.grounded, *scored.picture.grounded]
+    for piece, sure in zip(scored.table.pieces, grounded, strict=True):
         span = slice(piece.first, piece.last)
         score = StreamScore(
             mos=mos[span],
@@ -97,18 +81,15 @@ def _streams(
             cqd=theirs[span],
             grounded=sure,
         )
-        _sum_up(score, piece, columns, judged, thresholds)
+        _sum_up(score, piece, scored, thresholds)
         found.setdefault(piece.kind, []).append(score)
-    assert all(len(found[kind]) == len(streams_of(session, kind)) for kind in found)
     return found
 
 
-def _sum_up(
-    score: StreamScore, piece: Piece, columns: Table, judged: Judged, thresholds: Thresholds
-) -> None:
+def _sum_up(score: StreamScore, piece: Piece, scored: Scored, thresholds: Thresholds) -> None:
     """Mean, percentile, minutes and verdict of an entry, of its active intervals."""
     span = slice(piece.first, piece.last)
-    active = judged.active[span].tolist()
+    active = scored.judged.active[span].tolist()
     known = sorted(
         mos for mos, counts in zip(score.mos, active, strict=True) if counts and mos is not None
     )
@@ -119,77 +100,31 @@ def _sum_up(
     score.minutes = minutes * sum(active)
     score.minutes_poor = minutes * score.verdicts.count("poor")
     score.minutes_fair = minutes * score.verdicts.count("fair")
-    level = of_levels(judged.steady[span], columns.length_ms[span], thresholds)
+    level = of_levels(scored.judged.steady[span], scored.table.length_ms[span], thresholds)
     score.verdict = VERDICTS[level]
 
 
-def _conclude(
-    score: SessionScore,
-    columns: Table,
-    heard: Sound,
-    seen: Picture,
-    judged: Judged,
-    thresholds: Thresholds,
-) -> None:
-    """Verdict, minutes and reason of the whole."""
-    levels = {
-        kind: of_levels(judged.steady[span], columns.length_ms[span], thresholds)
-        for kind, span in columns.spans.items()
-    }
+def _conclude(score: SessionScore, scored: Scored, thresholds: Thresholds) -> None:
+    """Verdict, minutes and reason of the whole: the worst active kind of stream decides."""
+    columns, steady = scored.table, scored.judged.steady
+    levels: dict[StreamKind, int] = {}
+    bad_ms: dict[StreamKind, float] = {}
+    for kind, span in columns.spans.items():
+        levels[kind] = of_levels(steady[span], columns.length_ms[span], thresholds)
+        bad = at_least(steady[span], max(levels[kind], FAIR))
+        bad_ms[kind] = float(columns.length_ms[span][bad].sum())
     score.verdicts = {kind: VERDICTS[level] for kind, level in levels.items()}
-    active = judged.active
-    score.minutes = _minutes(columns, active)
-    score.minutes_poor = _minutes(columns, judged.steady == POOR)
-    bad = _minutes(columns, active & (judged.steady > GOOD))
-    score.minutes_fair = max(bad - score.minutes_poor, 0.0)
-    bad_ms = {
-        kind: float(columns.length_ms[span][_at_least(judged.steady[span], levels[kind])].sum())
-        for kind, span in columns.spans.items()
-    }
-    kind = worst(levels, bad_ms)
-    if kind is None:
+    score.minutes = _minutes(columns, scored.judged.active)
+    score.minutes_poor = _minutes(columns, steady == POOR)
+    score.minutes_fair = max(_minutes(columns, at_least(steady, FAIR)) - score.minutes_poor, 0.0)
+    found = worst(levels, bad_ms)
+    if found is None:
         return
-    score.verdict = VERDICTS[levels[kind]]
-    if levels[kind] > GOOD:
-        _explain(score, kind, levels[kind], columns, heard, seen, judged)
-
-
-def _explain(
-    score: SessionScore,
-    kind: StreamKind,
-    level: int,
-    columns: Table,
-    heard: Sound,
-    seen: Picture,
-    judged: Judged,
-) -> None:
-    """The figure that made most of the bad intervals of the worst stream, in one phrase."""
-    span = columns.spans[kind]
-    bad = judged.active[span] & (judged.raw[span] >= level)
-    if not bad.any():
-        bad = judged.active[span] & (judged.raw[span] > GOOD)
-    counts = np.bincount(judged.figures[span][bad], minlength=NO_FIGURE + 1)[:NO_FIGURE]
-    index = int(counts.argmax())
-    figure = FIGURES[index]
-    if figure == "mos" or not figure:
-        values = np.concatenate((heard.mos, seen.mos))
-    else:
-        values = columns.columns[figure]
-    chosen = bad & (judged.figures[span] == index)
-    value = float(values[span][chosen].mean())
-    length_ms = columns.length_ms[span]
-    minutes = float(length_ms[_at_least(judged.steady[span], level)].sum()) / MINUTE_MS
-    total = float(length_ms[judged.active[span]].sum()) / MINUTE_MS
-    score.kind, score.figure = kind, figure
-    score.because = (
-        f"{FIGURE_WORDS[figure].format(value)} in {KIND_WORDS[kind]}, "
-        f"{round(minutes, 1):g} of {round(total, 1):g} min"
-    )
-
-
-def _at_least(levels: Levels, level: int) -> Mask:
-    """Active intervals that are as bad as a level, or worse."""
-    return (levels >= level) & (levels < UNCLASSIFIED)
+    level = levels[found]
+    score.verdict = VERDICTS[level]
+    if level > GOOD:
+        score.kind = found
+        score.figure, score.because = because(scored, found, level)
 
 
 def _minutes(columns: Table, chosen: Mask) -> float:
@@ -202,13 +137,3 @@ def _minutes(columns: Table, chosen: Mask) -> float:
     ends = np.maximum.accumulate(starts + columns.length_ms[chosen][order])
     before = np.concatenate((starts[:1], ends[:-1]))
     return float(np.maximum(ends - np.maximum(starts, before), 0.0).sum()) / MINUTE_MS
-
-
-def _cqd_level(columns: Table, beside: Levels, seen: Picture) -> int:
-    """CQD's level of the session: poor where one of its streams is."""
-    levels = [
-        cqd.stream_level(columns, span, kind, beside, seen.residual_percent)
-        for kind, span in columns.spans.items()
-    ]
-    told = [level for level in levels if level < UNCLASSIFIED]
-    return max(told, default=UNCLASSIFIED)

@@ -3,7 +3,6 @@
 Entries stand in the order of KINDS, so audio comes first and a kind is one slice.
 """
 
-from collections.abc import Iterator
 from typing import Final
 
 import numpy as np
@@ -21,13 +20,12 @@ from roomtone.model import (
     sample_count,
     streams_of,
 )
-from roomtone.score.emodel import PERCENT_MAX, Values, within
+from roomtone.score.emodel import FINITE_MAX, PERCENT_MAX, Values, within
 
 Mask = NDArray[np.bool_]
 KINDS: Final[tuple[StreamKind, ...]] = (
     "audioIn", "audioOut", "videoIn", "videoOut", "shareIn", "shareOut",
 )  # fmt: skip
-INWARD: Final[frozenset[StreamKind]] = frozenset({"audioIn", "videoIn", "shareIn"})
 
 
 class Piece(Struct, gc=False):
@@ -100,7 +98,7 @@ def column(pieces: list[Piece], name: Column) -> Values:
     for piece in pieces:
         values += column_of(piece.entry, name)
         values += [None] * (piece.last - len(values))
-    most = PERCENT_MAX if name == "packetLoss" else np.inf
+    most = PERCENT_MAX if name == "packetLoss" else FINITE_MAX
     return within(np.array(values, dtype=np.float64), most)
 
 
@@ -108,8 +106,3 @@ def listed(values: Values) -> list[float | None]:
     """An array as a list; NaN, which alone is not itself, becomes None."""
     found: list[float | None] = values.tolist()
     return [None if value != value else value for value in found]
-
-
-def parts(made: Table, kind: StreamKind) -> Iterator[Piece]:
-    """The entries of a kind."""
-    return (piece for piece in made.pieces if piece.kind == kind)

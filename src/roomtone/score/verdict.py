@@ -7,6 +7,7 @@ from msgspec import Struct
 from numpy.typing import NDArray
 
 from roomtone.model import StreamKind
+from roomtone.score import codecs
 from roomtone.score.audio import Sound
 from roomtone.score.emodel import Values
 from roomtone.score.results import VERDICTS, Figure, Verdict
@@ -28,12 +29,13 @@ FIGURES: Final[tuple[Figure, ...]] = (
 FIGURE_NAMES: Final = np.array([*FIGURES, ""], dtype=object)
 NO_FIGURE: Final = len(FIGURES)
 
-MUTED_BIT_RATE: Final = 3_000.0
-"""Below this, bit/s as sent, audio carries no voice (O)."""
 CAMERA_OFF_BIT_RATE: Final = 5_000.0
 """Below this a camera is off (O)."""
 STILL_BIT_RATE: Final = 50_000.0
 """Below this a shared screen stands still, and few pictures are no fault (O)."""
+
+
+ARRIVED_MIN: Final = 1e-9
 
 
 class Judged(Struct):
@@ -63,67 +65,45 @@ def judge(table: Table, sound: Sound, picture: Picture, thresholds: Thresholds) 
     levels[0] = level(columns["packetLoss"], thresholds.loss_percent)
     levels[1, :end] = level(columns["jitter"][:end], thresholds.jitter_ms)
     levels[2] = level(columns["latency"], thresholds.latency_ms)
-    levels[3, end:] = _frame_levels(table, picture, thresholds)
+    levels[3, end:] = _frame_levels(columns["frameRate"][end:], picture, thresholds)
     levels[4, end:] = level_of_more(100 * picture.height_share, thresholds.height_percent)
-    levels[5, :end] = level_of_more(sound.mos, thresholds.audio_mos)
-    levels[5, end:] = level_of_more(_camera_mos(table, picture), thresholds.video_mos)
+    levels[5, :end] = level_of_more(sound.mos.listening, thresholds.audio_mos)
+    levels[5, end:] = level_of_more(picture.mos, thresholds.video_mos) * ~picture.screen
     worst = levels.max(axis=0, initial=0)
     known = np.empty(table.size, dtype=np.bool_)
-    known[:end] = ~np.isnan(sound.mos)
+    known[:end] = ~np.isnan(sound.mos.listening)
     known[end:] = ~(
         np.isnan(picture.mos)
         & np.isnan(columns["packetLoss"][end:])
         & np.isnan(picture.frame_share)
     )
-    active = (known | (worst > GOOD)) & ~idle(table, picture, thresholds)
+    active = (known | (worst > GOOD)) & ~idle(table, picture)
     figures = np.where(active & (worst > GOOD), levels.argmax(axis=0), NO_FIGURE)
     return Judged(worst, steady(worst, active, list(table.spans.values())), figures, active)
 
 
-def _frame_levels(table: Table, picture: Picture, thresholds: Thresholds) -> Levels:
-    end = table.audio
-    fps = table.columns["frameRate"][end:]
-    bounds = thresholds.frame_rate_percent
-    share = 100 * picture.frame_share
-    least = np.full(table.size - end, thresholds.camera_fps_min)
-    for kind in ("shareIn", "shareOut"):
-        span = table.spans.get(kind)
-        if span is not None:
-            least[span.start - end : span.stop - end] = thresholds.share_fps_min
-    found = (share <= bounds.good).astype(np.int8) + ((share < bounds.poor) | (fps < least))
-    return np.minimum(found, POOR).astype(np.int8)
+def _frame_levels(fps: Values, picture: Picture, thresholds: Thresholds) -> Levels:
+    """Levels of frame rates; a screen that changes little sends few pictures on a clean road."""
+    share, bounds = 100 * picture.frame_share, thresholds.frame_rate_percent
+    few = (share <= bounds.good) & ~(picture.screen & picture.clean)
+    least = np.where(picture.screen, thresholds.share_fps_min, thresholds.camera_fps_min)
+    none = (few & (share < bounds.poor)) | (fps < least)
+    return np.where(none, POOR, few).astype(np.int8)
 
 
-def _camera_mos(table: Table, picture: Picture) -> Values:
-    """MOS that the verdict may rest on: the models were made for cameras, not for screens."""
-    found = picture.mos.copy()
-    for kind in ("shareIn", "shareOut"):
-        span = table.spans.get(kind)
-        if span is not None:
-            found[span.start - table.audio : span.stop - table.audio] = np.nan
-    return found
+def idle(table: Table, picture: Picture) -> Mask:
+    """Where nothing is to be heard or seen: muted, camera off, a screen that stands still.
 
-
-def idle(table: Table, picture: Picture, thresholds: Thresholds) -> Mask:
-    """Where nothing is to be heard or seen: muted, camera off, a screen that stands still."""
-    loss = table.columns["packetLoss"]
-    arrived = 1 - np.nan_to_num(loss, nan=0.0) / 100
-    sent = table.columns["mediaBitRate"] / np.maximum(arrived, 1e-9)
+    What counts is what was sent, lost packets among it: a stream of which all is lost is not idle.
+    """
+    arrived = 1 - np.nan_to_num(table.columns["packetLoss"], nan=0.0) / 100
+    sent = table.columns["mediaBitRate"] / np.maximum(arrived, ARRIVED_MIN)
     end = table.audio
     found = np.empty(table.size, dtype=np.bool_)
-    found[:end] = sent[:end] < MUTED_BIT_RATE
-    found[end:] = sent[end:] < CAMERA_OFF_BIT_RATE
-    for kind in ("shareIn", "shareOut"):
-        span = table.spans.get(kind)
-        if span is not None:
-            seen = slice(span.start - end, span.stop - end)
-            found[span] = (
-                (sent[span] < STILL_BIT_RATE)
-                & ~(loss[span] >= thresholds.loss_percent.good)
-                & ~(table.columns["latency"][span] >= thresholds.latency_ms.good)
-                & ~(100 * picture.frame_share[seen] > thresholds.frame_rate_percent.good)
-            )
-    return found & ~(loss >= 100)
+    found[:end] = sent[:end] < codecs.MUTED_BIT_RATE
+    still = picture.clean & (sent[end:] < STILL_BIT_RATE)
+    found[end:] = np.where(picture.screen, still, sent[end:] < CAMERA_OFF_BIT_RATE)
+    return found & (arrived > 0)
 
 
 def steady(raw: Levels, active: Mask, spans: list[slice]) -> Levels:
@@ -163,6 +143,11 @@ def of_levels(levels: Levels, length_ms: Values, thresholds: Thresholds) -> int:
         return POOR
     bad = active & (levels > GOOD)
     return FAIR if float(length_ms[bad].sum()) > least_ms else GOOD
+
+
+def at_least(levels: Levels, level: int) -> Mask:
+    """Active intervals that are as bad as a level, or worse."""
+    return (levels >= level) & (levels < UNCLASSIFIED)
 
 
 def named(levels: Levels) -> list[Verdict]:

@@ -1,5 +1,6 @@
 """Pictures: MOS by P.1203.1 mode 0 against the size that was to be expected, and G.1070's loss."""
 
+from collections.abc import Iterable
 from typing import Final
 
 import numpy as np
@@ -8,9 +9,11 @@ from msgspec import Struct
 from roomtone.model import StreamKind
 from roomtone.score import codecs
 from roomtone.score.emodel import Values, within
-from roomtone.score.table import INWARD, Table, parts
+from roomtone.score.table import Mask, Table
 from roomtone.score.thresholds import Thresholds
 
+SEEN: Final[frozenset[StreamKind]] = frozenset({"videoIn", "videoOut", "shareIn", "shareOut"})
+SCREEN: Final[frozenset[StreamKind]] = frozenset({"shareIn", "shareOut"})
 ASPECT: Final = 16 / 9
 CAMERA_HEIGHT: Final = (360.0, 720.0)
 SHARE_HEIGHT_MAX: Final = 1080.0
@@ -38,14 +41,16 @@ _TURN: Final = 2 * np.sqrt(-_P / 3)
 class Picture(Struct):
     """MOS of each interval of video and share, and what it was judged by.
 
-    `height_share` and `frame_share` are fractions of what was expected; `layout` says where the
-    picture is small because somebody wants it so. `grounded` is by entry.
+    `height_share` and `frame_share` are fractions of what was expected; `clean` is where neither
+    loss nor latency are a reason for less, `screen` where it is a share. `grounded` is by entry.
     """
 
     mos: Values
     residual_percent: Values
     height_share: Values
     frame_share: Values
+    clean: Mask
+    screen: Mask
     grounded: list[bool]
 
 
@@ -129,59 +134,89 @@ def capped(values: Values, residual_percent: Values) -> Values:
     return values
 
 
-def expected_height(kind: StreamKind, heights: list[float | None]) -> float:
+def expected_height(kind: StreamKind, heights: Iterable[float | None]) -> float:
     """What a stream should have: the 95th percentile of its heights in the meeting, in bounds."""
     known = sorted(height for height in heights if height)
-    share = kind in ("shareIn", "shareOut")
-    low, high = (1.0, SHARE_HEIGHT_MAX) if share else CAMERA_HEIGHT
+    low, high = (1.0, SHARE_HEIGHT_MAX) if kind in SCREEN else CAMERA_HEIGHT
     usual = codecs.percentile(known, HEIGHT_PERCENTILE) if known else low
     return min(max(usual, low), high)
+
+
+class _Wanted(Struct):
+    """What each interval of video and share should have, as arrays; `grounded` is by entry.
+
+    `excused` is the least `height_share` that a picture has which is small by layout.
+    """
+
+    screen: Mask
+    height: Values
+    fps: Values
+    quicker: Values
+    factor: Values
+    excused: Values
+    grounded: list[bool]
+
+
+def _wanted(
+    table: Table, thresholds: Thresholds, expected: dict[StreamKind, float] | None
+) -> _Wanted:
+    heights = {kind: _expected(table, kind, expected) for kind in SEEN if kind in table.spans}
+    rows: list[tuple[float, ...]] = []
+    grounded: list[bool] = []
+    counts: list[int] = []
+    for piece in table.pieces:
+        if piece.kind not in SEEN:
+            continue
+        screen = piece.kind in SCREEN
+        factor, known = codecs.video_factor(piece.entry.codec)
+        usual_fps = thresholds.share_fps if screen else thresholds.camera_fps
+        quicker = SMOOTH_FPS / usual_fps if screen else 1.0
+        asked = piece.kind == "videoOut"
+        excused = thresholds.height_percent.poor / 100 if asked else 1.0
+        rows.append((screen, heights.get(piece.kind, 1.0), usual_fps, quicker, factor, excused))
+        grounded.append(known and not screen)
+        counts.append(piece.last - piece.first)
+    arrays = np.repeat(np.array(rows, dtype=np.float64).reshape(-1, 6).T, counts, axis=1)
+    screens, height, fps, quicker, factors, least = arrays
+    return _Wanted(screens > 0, height, fps, quicker, factors, least, grounded)
+
+
+def _expected(table: Table, kind: StreamKind, expected: dict[StreamKind, float] | None) -> float:
+    if expected is not None and kind in expected:
+        return expected[kind]
+    heights = table.columns["resolutionHeight"][table.spans[kind]]
+    return expected_height(kind, heights[heights > 0].tolist())
 
 
 def picture(
     table: Table, thresholds: Thresholds, expected: dict[StreamKind, float] | None
 ) -> Picture:
     """The MOS of all intervals of video and share of a session."""
-    span = slice(table.audio, table.size)
-    columns = {name: values[span] for name, values in table.columns.items()}
-    pieces = [piece for piece in table.pieces if piece.first >= table.audio and piece.kind in SEEN]
-    counts = [piece.last - piece.first for piece in pieces]
-    wanted = {kind: _expected(table, kind, expected) for kind in SEEN}
-    found = [codecs.video_factor(piece.entry.codec) for piece in pieces]
-    share = [piece.kind in ("shareIn", "shareOut") for piece in pieces]
-    rows = [
-        (wanted[piece.kind], thresholds.share_fps if screen else thresholds.camera_fps, factor,
-         SMOOTH_FPS / thresholds.share_fps if screen else 1.0,
-         1.0 if piece.kind in INWARD else thresholds.height_percent.poor / 100)
-        for piece, screen, (factor, _) in zip(pieces, share, found, strict=True)
-    ]  # fmt: skip
-    each = np.repeat(np.array(rows, dtype=np.float64).reshape(-1, 5).T, counts, axis=1)
-    display, usual_fps, factor, quicker, excused = each
-    height, fps = columns["resolutionHeight"], columns["frameRate"]
-    height = np.where(height > 0, height, np.nan)
-    loss, latency = columns["packetLoss"], columns["latency"]
+    wanted = _wanted(table, thresholds, expected)
+    columns = {name: values[table.audio :] for name, values in table.columns.items()}
+    loss, latency, fps = columns["packetLoss"], columns["latency"], columns["frameRate"]
+    height = np.where(columns["resolutionHeight"] > 0, columns["resolutionHeight"], np.nan)
     clean = ~(loss >= thresholds.loss_percent.good) & ~(latency >= thresholds.latency_ms.good)
-    smooth = fps >= usual_fps * thresholds.frame_rate_percent.good / 100
-    layout = clean & smooth & (height < display)
-    kbps = columns["mediaBitRate"] / 1000 * factor
+    frame_share = fps / wanted.fps
+    smooth = frame_share >= thresholds.frame_rate_percent.good / 100
+    layout = clean & (smooth | wanted.screen) & (height < wanted.height)
+    kbps = columns["mediaBitRate"] / 1000 * wanted.factor
     residual = residual_loss_percent(loss, latency)
     plain = mos(
-        kbps=kbps, height=height, fps=fps, seen_fps=fps * quicker,
-        display_height=np.where(layout, height, display),
-    )  # fmt: skip
+        kbps=kbps,
+        height=height,
+        fps=fps,
+        display_height=np.where(layout, height, wanted.height),
+        seen_fps=fps * wanted.quicker,
+    )
     left = np.where(np.isnan(residual), 1.0, loss_factor(residual, kbps=kbps, fps=fps))
-    scored = capped(1 + (plain - 1) * left, residual)
-    height_share = np.where(layout, np.maximum(height / display, excused), height / display)
-    grounded = [known and not screen for screen, (_, known) in zip(share, found, strict=True)]
-    return Picture(scored, residual, height_share, fps / usual_fps, grounded)
-
-
-SEEN: Final[tuple[StreamKind, ...]] = ("videoIn", "videoOut", "shareIn", "shareOut")
-
-
-def _expected(table: Table, kind: StreamKind, expected: dict[StreamKind, float] | None) -> float:
-    if expected is not None and kind in expected:
-        return expected[kind]
-    return expected_height(
-        kind, [height for piece in parts(table, kind) for height in piece.entry.resolutionHeight]
+    height_share = height / wanted.height
+    return Picture(
+        mos=capped(1 + (plain - 1) * left, residual),
+        residual_percent=residual,
+        height_share=np.where(layout, np.maximum(height_share, wanted.excused), height_share),
+        frame_share=frame_share,
+        clean=clean,
+        screen=wanted.screen,
+        grounded=wanted.grounded,
     )
