@@ -11,6 +11,8 @@ import numpy as np
 from msgspec import Struct
 from numpy.typing import NDArray
 
+from roomtone.model import NUMBER_MAX
+
 Values: TypeAlias = NDArray[np.float64]
 
 MOS_MIN: Final = 1.0
@@ -18,7 +20,6 @@ MOS_MAX: Final = 4.5
 DELAY_FREE_MS: Final = 100.0
 """G.107, 7.4: one-way delay up to which nobody minds (mT)."""
 PERCENT_MAX: Final = 100.0
-FINITE_MAX: Final = float(np.finfo(np.float64).max)
 
 
 class Scale(Struct, frozen=True):
@@ -38,8 +39,8 @@ WIDEBAND: Final = Scale(top=129.0, limit=95.0, unit=1.29)
 FULLBAND: Final = Scale(top=148.0, limit=132.0, unit=1.48)
 
 
-def within(values: Values | float, most: float = FINITE_MAX) -> Values:
-    """The values; NaN for those that are negative, above `most` or infinite."""
+def within(values: Values | float, most: float = NUMBER_MAX) -> Values:
+    """The values; NaN for those that are negative or above `most`."""
     array = np.asarray(values, dtype=np.float64)
     return np.where((array >= 0) & (array <= most), array, np.nan)
 

@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 
 from roomtone.model import (
     COLUMNS,
+    NUMBER_MAX,
     Column,
     MediaSession,
     Stream,
@@ -20,7 +21,7 @@ from roomtone.model import (
     sample_count,
     streams_of,
 )
-from roomtone.score.emodel import FINITE_MAX, PERCENT_MAX, Values, within
+from roomtone.score.emodel import PERCENT_MAX, Values, within
 
 Mask = NDArray[np.bool_]
 KINDS: Final[tuple[StreamKind, ...]] = (
@@ -98,7 +99,7 @@ def column(pieces: list[Piece], name: Column) -> Values:
     for piece in pieces:
         values += column_of(piece.entry, name)
         values += [None] * (piece.last - len(values))
-    most = PERCENT_MAX if name == "packetLoss" else FINITE_MAX
+    most = PERCENT_MAX if name == "packetLoss" else NUMBER_MAX
     return within(np.array(values, dtype=np.float64), most)
 
 
