@@ -1,0 +1,40 @@
+"""Was it good: `session` scores the columns of one session, `meeting` sums sessions up.
+
+Pure functions, without a clock. `emodel` is ITU-T's E-model, `codecs` what is known of codecs,
+`audio` and `video` make MOS of columns, `verdict` good, fair and poor of it, `cqd` Microsoft's
+verdict, `parts` sub-scores of network and device; `far` tells a session of the others' legs,
+`table` is a session as arrays. Every formula
+with its source: docs/scoring.md.
+"""
+
+from roomtone.score.far import fars
+from roomtone.score.meeting import meeting
+from roomtone.score.results import (
+    VERDICTS,
+    VERSION,
+    Far,
+    Figure,
+    MeetingScore,
+    SessionScore,
+    StreamScore,
+    Verdict,
+)
+from roomtone.score.session import session
+from roomtone.score.thresholds import Bounds, Thresholds, checked
+
+__all__ = [
+    "VERDICTS",
+    "VERSION",
+    "Bounds",
+    "Far",
+    "Figure",
+    "MeetingScore",
+    "SessionScore",
+    "StreamScore",
+    "Thresholds",
+    "Verdict",
+    "checked",
+    "fars",
+    "meeting",
+    "session",
+]

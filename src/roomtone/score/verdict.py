@@ -1,0 +1,162 @@
+"""From figures and scores to verdicts: levels by interval, hysteresis, what a stream comes to."""
+
+from typing import Final
+
+import numpy as np
+from msgspec import Struct
+from numpy.typing import NDArray
+
+from roomtone.model import StreamKind
+from roomtone.score import codecs
+from roomtone.score.audio import Sound
+from roomtone.score.emodel import Values
+from roomtone.score.results import VERDICTS, Figure, Verdict
+from roomtone.score.table import Mask, Table
+from roomtone.score.thresholds import Bounds, Thresholds
+from roomtone.score.video import Picture
+
+Levels = NDArray[np.int8]
+
+GOOD: Final = 0
+FAIR: Final = 1
+POOR: Final = 2
+UNCLASSIFIED: Final = 3
+NAMES: Final = np.array(VERDICTS, dtype=object)
+FIGURES: Final[tuple[Figure, ...]] = (
+    "packetLoss", "jitter", "latency", "frameRate", "resolutionHeight", "mos",
+)  # fmt: skip
+"""In the order in which they are named where several are as bad: what explains others first."""
+FIGURE_NAMES: Final = np.array([*FIGURES, ""], dtype=object)
+NO_FIGURE: Final = len(FIGURES)
+
+CAMERA_OFF_BIT_RATE: Final = 5_000.0
+"""Below this a camera is off (O)."""
+STILL_BIT_RATE: Final = 50_000.0
+"""Below this a shared screen stands still, and few pictures are no fault (O)."""
+
+
+ARRIVED_MIN: Final = 1e-9
+
+
+class Judged(Struct):
+    """Each interval's level before and after hysteresis, what decided, and whether it counts."""
+
+    raw: Levels
+    steady: Levels
+    figures: NDArray[np.intp]
+    active: Mask
+
+
+def level(values: Values, bounds: Bounds) -> Levels:
+    """Levels of figures of which less is better: good below, poor above; unknown is good."""
+    return (values >= bounds.good).astype(np.int8) + (values > bounds.poor)
+
+
+def level_of_more(values: Values, bounds: Bounds) -> Levels:
+    """Levels of figures of which more is better: good from the bound on, poor below."""
+    return (values < bounds.good).astype(np.int8) + (values < bounds.poor)
+
+
+def judge(table: Table, sound: Sound, picture: Picture, thresholds: Thresholds) -> Judged:
+    """The levels of all intervals of a session."""
+    levels = np.zeros((len(FIGURES), table.size), dtype=np.int8)
+    end = table.audio
+    columns = table.columns
+    levels[0] = level(columns["packetLoss"], thresholds.loss_percent)
+    levels[1, :end] = level(columns["jitter"][:end], thresholds.jitter_ms)
+    levels[2] = level(columns["latency"], thresholds.latency_ms)
+    levels[3, end:] = _frame_levels(columns["frameRate"][end:], picture, thresholds)
+    levels[4, end:] = level_of_more(100 * picture.height_share, thresholds.height_percent)
+    levels[5, :end] = level_of_more(sound.mos.listening, thresholds.audio_mos)
+    levels[5, end:] = level_of_more(picture.mos, thresholds.video_mos) * ~picture.screen
+    worst = levels.max(axis=0, initial=0)
+    known = np.empty(table.size, dtype=np.bool_)
+    known[:end] = ~np.isnan(sound.mos.listening)
+    known[end:] = ~(
+        np.isnan(picture.mos)
+        & np.isnan(columns["packetLoss"][end:])
+        & np.isnan(picture.frame_share)
+    )
+    active = (known | (worst > GOOD)) & ~idle(table, picture)
+    figures = np.where(active & (worst > GOOD), levels.argmax(axis=0), NO_FIGURE)
+    return Judged(worst, steady(worst, active, list(table.spans.values())), figures, active)
+
+
+def _frame_levels(fps: Values, picture: Picture, thresholds: Thresholds) -> Levels:
+    """Levels of frame rates; a screen that changes little sends few pictures on a clean road."""
+    share, bounds = 100 * picture.frame_share, thresholds.frame_rate_percent
+    few = (share <= bounds.good) & ~(picture.screen & picture.clean)
+    least = np.where(picture.screen, thresholds.share_fps_min, thresholds.camera_fps_min)
+    none = (few & (share < bounds.poor)) | (fps < least)
+    return np.where(none, POOR, few).astype(np.int8)
+
+
+def idle(table: Table, picture: Picture) -> Mask:
+    """Where nothing is to be heard or seen: muted, camera off, a screen that stands still.
+
+    What counts is what was sent, lost packets among it: a stream of which all is lost is not idle.
+    """
+    arrived = 1 - np.nan_to_num(table.columns["packetLoss"], nan=0.0) / 100
+    sent = table.columns["mediaBitRate"] / np.maximum(arrived, ARRIVED_MIN)
+    end = table.audio
+    found = np.empty(table.size, dtype=np.bool_)
+    found[:end] = sent[:end] < codecs.MUTED_BIT_RATE
+    still = picture.clean & (sent[end:] < STILL_BIT_RATE)
+    found[end:] = np.where(picture.screen, still, sent[end:] < CAMERA_OFF_BIT_RATE)
+    return found & (arrived > 0)
+
+
+def steady(raw: Levels, active: Mask, spans: list[slice]) -> Levels:
+    """Levels after hysteresis: the median of the last three active ones, by kind of stream.
+
+    So a level changes when two of three intervals have passed it. The first counts as it is, the
+    second is no worse than the first.
+    """
+    found = np.full(len(raw), UNCLASSIFIED, dtype=np.int8)
+    for span in spans:
+        mask = active[span]
+        levels = raw[span][mask]
+        if len(levels) > 1:
+            smooth = levels.copy()
+            smooth[1] = min(levels[0], levels[1])
+            a, b, c = levels[:-2], levels[1:-1], levels[2:]
+            smooth[2:] = np.maximum(np.minimum(a, b), np.minimum(np.maximum(a, b), c))
+            levels = smooth
+        found[span][mask] = levels
+    return found
+
+
+def of_levels(levels: Levels, length_ms: Values, thresholds: Thresholds) -> int:
+    """What the levels of a kind of stream, or of an entry, come to.
+
+    Poor: more than 10 % of the active time and 2 intervals are. Fair: more than 10 % are fair or
+    poor. Unclassified: less than 60 s are active.
+    """
+    active = levels < UNCLASSIFIED
+    total_ms = float(length_ms[active].sum())
+    if total_ms < thresholds.active_s_min * 1000 or not total_ms:
+        return UNCLASSIFIED
+    least_ms = total_ms * thresholds.poor_share_percent / 100
+    poor = levels == POOR
+    enough = int(poor.sum()) >= thresholds.poor_intervals_min
+    if enough and float(length_ms[poor].sum()) > least_ms:
+        return POOR
+    bad = active & (levels > GOOD)
+    return FAIR if float(length_ms[bad].sum()) > least_ms else GOOD
+
+
+def at_least(levels: Levels, level: int) -> Mask:
+    """Active intervals that are as bad as a level, or worse."""
+    return (levels >= level) & (levels < UNCLASSIFIED)
+
+
+def named(levels: Levels) -> list[Verdict]:
+    """Levels as words."""
+    found: list[Verdict] = NAMES[levels].tolist()
+    return found
+
+
+def worst(levels: dict[StreamKind, int], bad_ms: dict[StreamKind, float]) -> StreamKind | None:
+    """The kind of stream that is worst, and longest so; None where nothing can be told."""
+    told = [kind for kind, level in levels.items() if level < UNCLASSIFIED]
+    return max(told, key=lambda kind: (levels[kind], bad_ms[kind]), default=None)
