@@ -20,7 +20,7 @@ from msgspec import json
 from rich.console import Console
 from rich.table import Table
 
-from bench import capture_bench, measure_bench, rows
+from bench import capture_bench, measure_bench, rows, score_bench
 from bench.load import BenchError
 from bench.rows import Bench, Row
 
@@ -33,6 +33,7 @@ PARTS: Final[dict[str, Callable[[Bench], list[Row]]]] = {
     "cold": rows.cold_reads,
     "disk": rows.disk,
     "measure": measure_bench.rows,
+    "score": score_bench.rows,
     "capture": capture_bench.rows,
     "collector": rows.collector,
 }

@@ -71,7 +71,7 @@ def delay_impairment(one_way_ms: Values | float) -> Values:
 
 
 def mos(rating: Values | float) -> Values:
-    """MOS of R on G.107's scale (G.107 and G.107.1, Annex B; G.107.2, Annex A): 1 to 4.5."""
+    """MOS of R on G.107's scale (G.107, Annex B; G.107.1 and G.107.2, Annex A): 1 to 4.5."""
     rx = np.minimum(np.maximum(rating, 0.0), 100.0)
     return np.asarray(np.maximum(1 + 0.035 * rx + rx * (rx - 60) * (100 - rx) * 7e-6, MOS_MIN))
 

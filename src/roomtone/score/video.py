@@ -1,7 +1,7 @@
 """Pictures: MOS by P.1203.1 mode 0 against the size that was to be expected, and G.1070's loss."""
 
 from collections.abc import Iterable
-from typing import Final
+from typing import Final, NamedTuple
 
 import numpy as np
 from msgspec import Struct
@@ -15,6 +15,10 @@ from roomtone.score.thresholds import Thresholds
 SEEN: Final[frozenset[StreamKind]] = frozenset({"videoIn", "videoOut", "shareIn", "shareOut"})
 SCREEN: Final[frozenset[StreamKind]] = frozenset({"shareIn", "shareOut"})
 ASPECT: Final = 16 / 9
+HEIGHT_MIN: Final = 1.0
+FPS_MIN: Final = 0.1
+KBPS_MIN: Final = 0.1
+"""The formulas have logarithms and quotients: less counts as this."""
 CAMERA_HEIGHT: Final = (360.0, 720.0)
 SHARE_HEIGHT_MAX: Final = 1080.0
 HEIGHT_PERCENTILE: Final = 95.0
@@ -73,6 +77,36 @@ def _bounded(values: Values) -> Values:
     return np.asarray(np.minimum(np.maximum(values, 0.0), 100.0))
 
 
+class Degradations(NamedTuple):
+    """What is taken from a quality of 100: by coding, by scaling up, by few pictures."""
+
+    coding: Values
+    scaling: Values
+    jerking: Values
+
+
+def degradations(
+    *,
+    kbps: Values | float,
+    height: Values | float,
+    fps: Values | float,
+    display_height: Values | float,
+    seen_fps: Values | float | None = None,
+) -> Degradations:
+    """The parts of P.1203.1, clause 8, mode 0; the arguments are those of `mos`."""
+    lines, frames = np.maximum(height, HEIGHT_MIN), np.maximum(fps, FPS_MIN)
+    rate = np.maximum(kbps, KBPS_MIN)
+    inner = np.log(rate * rate / (lines * lines * ASPECT * frames) + 0.13183165961)
+    quant = 11.9983519 - 2.99991847 * np.log(41.2475074001 + np.log(rate) + inner)
+    coded = np.minimum(np.maximum(4.66 - 0.07 * np.exp(4.06 * quant), 1.0), 5.0)
+    coding = _bounded(100 - quality_of_mos(coded))
+    factor = np.maximum((display_height / lines) ** 2, 1.0)
+    scaling = _bounded(72.61 * np.log10(0.32 * (factor - 1) + 1))
+    seen = frames if seen_fps is None else np.asarray(seen_fps)
+    rest = (100 - coding - scaling) * (30.98 - 1.29 * seen) / (64.65 + seen)
+    return Degradations(coding, scaling, np.where(seen < SMOOTH_FPS, _bounded(rest), 0.0))
+
+
 def mos(
     *,
     kbps: Values | float,
@@ -86,19 +120,10 @@ def mos(
     `kbps` is what H.264 would need, heights are px of pictures 16:9. `seen_fps`: the frame rate
     that smoothness is judged by, where it is not `fps`.
     """
-    pixels = np.maximum(height, 1.0) ** 2 * ASPECT
-    frames = np.maximum(fps, 0.1)
-    rate = np.maximum(kbps, 0.1)
-    inner = np.log(rate * rate / (pixels * frames) + 0.13183165961)
-    quant = 11.9983519 - 2.99991847 * np.log(41.2475074001 + np.log(rate) + inner)
-    coded = np.minimum(np.maximum(4.66 - 0.07 * np.exp(4.06 * quant), 1.0), 5.0)
-    coding = _bounded(100 - quality_of_mos(coded))
-    factor = np.maximum((display_height / np.maximum(height, 1.0)) ** 2, 1.0)
-    scaling = _bounded(72.61 * np.log10(0.32 * (factor - 1) + 1))
-    seen = frames if seen_fps is None else np.asarray(seen_fps)
-    rest = (100 - coding - scaling) * (30.98 - 1.29 * seen) / (64.65 + seen)
-    jerking = np.where(seen < SMOOTH_FPS, _bounded(rest), 0.0)
-    return mos_of_quality(100 - _bounded(coding + scaling + jerking))
+    found = degradations(
+        kbps=kbps, height=height, fps=fps, display_height=display_height, seen_fps=seen_fps
+    )
+    return mos_of_quality(100 - _bounded(found.coding + found.scaling + found.jerking))
 
 
 def residual_loss_percent(loss_percent: Values | float, latency_ms: Values | float) -> Values:
