@@ -142,6 +142,10 @@ ANSWERS: dict[Operation, tuple[Callable[[Api], Any], int]] = {
         )[1],
         200,
     ),
+    ("GET", "/v1/roomtone/meetings/{meetingId}"): (
+        lambda api: api.get("/v1/roomtone/meetings/m1"),
+        200,
+    ),
     ("POST", "/v1/janus/events"): (lambda api: api.post("/v1/janus/events", []), 204),
     ("POST", "/v1/sip/vq-rtcpxr"): (
         lambda api: api.post(

@@ -11,6 +11,7 @@ from roomtone.api import (
     openapi,
     people,
     qualities,
+    scores,
     sip,
 )
 from roomtone.api.endpoint import Endpoint
@@ -27,6 +28,7 @@ def endpoints() -> list[Endpoint]:
         *people.endpoints(),
         *collector.endpoints(),
         *detail.endpoints(),
+        *scores.endpoints(),
         *agent.endpoints(),
         *janus.endpoints(),
         *sip.endpoints(),

@@ -1,0 +1,188 @@
+"""/v1/roomtone/meetings/{id}: was it good, for whom, and why not."""
+
+from typing import Final
+
+from msgspec import UNSET, Struct, UnsetType, field
+from starlette.concurrency import run_in_threadpool
+from starlette.requests import Request
+from starlette.responses import Response
+
+from roomtone import score
+from roomtone.api.endpoint import Endpoint, id_parameter
+from roomtone.api.qualities import READ_ALL, READ_ANONYMOUS
+from roomtone.api.wire import json_response, principal_of, services_of, valid_meeting_id
+from roomtone.errors import NotFound
+from roomtone.model import ITEMS_MAX, MediaSession, StreamKind, anonymous
+from roomtone.score import MeetingScore, SessionScore, StreamScore, Verdict
+
+PATH: Final = "/v1/roomtone/meetings/{meetingId:path}"
+MINUTE_DECIMALS: Final = 1
+MOS_DECIMALS: Final = 2
+WORST_FIRST: Final[tuple[Verdict, ...]] = ("poor", "fair", "good", "unclassified")
+
+
+class StreamQuality(Struct, kw_only=True):
+    """One kind of stream of a session. `mos` is its mean, 1 to 5; null where it is unknown.
+
+    `grounded` is false where a constant is a guess: an unknown codec, loss that TCP hides.
+    """
+
+    verdict: Verdict
+    mos: float | None
+    minutesPoor: float
+    grounded: bool
+
+
+class SessionQuality(Struct, kw_only=True):
+    """How one participant session was; `network` and `device` are 0 to 100, null without data.
+
+    `cqd` is the verdict that Microsoft's Call Quality Dashboard would give.
+    """
+
+    participantSessionId: str
+    participantId: str
+    webexUserName: str
+    joinTime: str | UnsetType
+    leaveTime: str | UnsetType = UNSET
+    verdict: Verdict
+    because: str
+    minutes: float
+    minutesPoor: float
+    minutesFair: float
+    network: float | None
+    device: float | None
+    cqd: Verdict
+    streams: dict[StreamKind, StreamQuality]
+
+
+class VerdictCounts(Struct, kw_only=True):
+    """How many participant sessions have which verdict."""
+
+    good: int
+    fair: int
+    poor: int
+    unclassified: int
+
+
+class MeetingQuality(Struct, kw_only=True):
+    """How a meeting was. `modelVersion` is that of the scores; `more`: sessions are left out."""
+
+    meetingInstanceId: str
+    verdict: Verdict
+    because: str
+    counts: VerdictCounts
+    minutes: float
+    minutesPoor: float
+    minutesFair: float
+    modelVersion: int
+    more: bool = False
+    sessions: list[SessionQuality] = field(default_factory=list)
+
+
+async def get_meeting_quality(request: Request) -> Response:
+    """The verdict on a meeting and on each of its sessions, the worst first, with the reason."""
+    services = services_of(request)
+    principal = principal_of(request, READ_ALL, READ_ANONYMOUS)
+    meeting_id = valid_meeting_id(request.path_params["meetingId"])
+    principal.require_meeting(meeting_id)
+    deadline = services.read_deadline()
+
+    def read() -> MeetingQuality:
+        if not services.store.version(principal.org, meeting_id):
+            raise NotFound("No such meeting.")
+        sessions = services.store.sessions(
+            principal.org, meeting_id, offset=0, limit=ITEMS_MAX + 1, deadline=deadline
+        )
+        more = len(sessions) > ITEMS_MAX
+        del sessions[ITEMS_MAX:]
+        if READ_ALL not in principal.scopes:
+            sessions = [anonymous(session) for session in sessions]
+        return quality(meeting_id, sessions, more=more)
+
+    return json_response(request, await run_in_threadpool(read))
+
+
+def quality(meeting_id: str, sessions: list[MediaSession], *, more: bool) -> MeetingQuality:
+    """Score a meeting's sessions."""
+    fars = score.fars(sessions)
+    scores = [score.session(one, far=far) for one, far in zip(sessions, fars, strict=True)]
+    whole = score.meeting(scores)
+    told = [_session(*pair) for pair in zip(sessions, scores, strict=True)]
+    told.sort(key=_worst_first)
+    return MeetingQuality(
+        meetingInstanceId=meeting_id,
+        verdict=whole.verdict,
+        because=whole.because,
+        counts=_counts(whole),
+        minutes=round(whole.minutes, MINUTE_DECIMALS),
+        minutesPoor=round(whole.minutes_poor, MINUTE_DECIMALS),
+        minutesFair=round(whole.minutes_fair, MINUTE_DECIMALS),
+        modelVersion=whole.version,
+        more=more,
+        sessions=told,
+    )
+
+
+def _counts(whole: MeetingScore) -> VerdictCounts:
+    return VerdictCounts(
+        good=whole.counts["good"],
+        fair=whole.counts["fair"],
+        poor=whole.counts["poor"],
+        unclassified=whole.counts["unclassified"],
+    )
+
+
+def _session(session: MediaSession, found: SessionScore) -> SessionQuality:
+    return SessionQuality(
+        participantSessionId=session.participantSessionId,
+        participantId=session.participantId,
+        webexUserName=session.webexUserName,
+        joinTime=session.joinTime,
+        leaveTime=session.leaveTime,
+        verdict=found.verdict,
+        because=found.because,
+        minutes=round(found.minutes, MINUTE_DECIMALS),
+        minutesPoor=round(found.minutes_poor, MINUTE_DECIMALS),
+        minutesFair=round(found.minutes_fair, MINUTE_DECIMALS),
+        network=None if found.network is None else round(found.network),
+        device=None if found.device is None else round(found.device),
+        cqd=found.cqd,
+        streams={
+            kind: _stream(entries, found.verdicts.get(kind, "unclassified"))
+            for kind, entries in found.streams.items()
+            if entries
+        },
+    )
+
+
+def _stream(entries: list[StreamScore], verdict: Verdict) -> StreamQuality:
+    """The entries of a kind as one: their mean weighted by their minutes."""
+    known = [(one.mos_mean, one.minutes) for one in entries if one.mos_mean is not None]
+    minutes = sum(weight for _, weight in known)
+    mean = sum(mos * weight for mos, weight in known) / minutes if minutes else None
+    return StreamQuality(
+        verdict=verdict,
+        mos=None if mean is None else round(mean, MOS_DECIMALS),
+        minutesPoor=round(sum(one.minutes_poor for one in entries), MINUTE_DECIMALS),
+        grounded=all(one.grounded for one in entries),
+    )
+
+
+def _worst_first(one: SessionQuality) -> tuple[int, float, float]:
+    return WORST_FIRST.index(one.verdict), -one.minutesPoor, -one.minutesFair
+
+
+def endpoints() -> list[Endpoint]:
+    """The endpoint of this file."""
+    return [
+        Endpoint(
+            method="GET",
+            path=PATH,
+            handler=get_meeting_quality,
+            summary="How a meeting was, for whom, and why",
+            scopes=(READ_ALL, READ_ANONYMOUS),
+            parameters=(id_parameter("path"),),
+            answers={200: MeetingQuality},
+            errors=(400, 401, 403, 404, 410, 429, 503, 504),
+        )
+    ]

@@ -1,0 +1,93 @@
+"""GET /v1/roomtone/meetings/{id}: the verdict, for whom, and the reason."""
+
+from typing import Any
+
+import pytest
+
+from tests.api.test_bad_input import assert_error
+from tests.conftest import Api, session, stream
+
+ANONYMOUS = "analytics:read_anonymous"
+CALM: dict[str, Any] = {
+    "codec": "Opus",
+    "latency": [40] * 10,
+    "jitter": [4] * 10,
+    "mediaBitRate": [40_000] * 10,
+}
+
+
+def sound(loss: float) -> list[dict[str, Any]]:
+    return [stream(packetLoss=[loss] * 10, **CALM)]
+
+
+def quality(api: Api, *scopes: str, meeting: str = "m1") -> dict[str, Any]:
+    answer = api.get(f"/v1/roomtone/meetings/{meeting}", *scopes)
+    assert answer.status_code == 200, answer.text
+    found: dict[str, Any] = answer.json()
+    return found
+
+
+@pytest.fixture
+def told(api: Api) -> dict[str, Any]:
+    """A call of two, of whom one loses a tenth of what she hears."""
+    answer = api.post_sessions(
+        session("S1", audioIn=sound(0.1), audioOut=sound(0.1), webexUserName="Ada"),
+        session("S2", audioIn=sound(12.0), audioOut=sound(0.1), webexUserName="Bob"),
+    )
+    assert answer.status_code == 204
+    return quality(api)
+
+
+def test_the_worst_stands_first_with_its_reason(told: dict[str, Any]) -> None:
+    bob, ada = told["sessions"]
+    assert (bob["webexUserName"], bob["verdict"], ada["verdict"]) == ("Bob", "poor", "good")
+    assert "12" in bob["because"]
+    assert (bob["minutesPoor"], ada["minutesPoor"], ada["because"]) == (10, 0, "")
+    assert bob["streams"]["audioIn"]["verdict"] == "poor"
+    assert bob["streams"]["audioOut"]["verdict"] == "good"
+    assert bob["streams"]["audioIn"]["mos"] < 3 < 4 < ada["streams"]["audioIn"]["mos"]
+
+
+def test_a_meeting_is_as_its_sessions_are(told: dict[str, Any]) -> None:
+    assert told["verdict"] == "poor"
+    assert told["because"].startswith("1 of 2 participants poor")
+    assert told["counts"] == {"good": 1, "fair": 0, "poor": 1, "unclassified": 0}
+    assert (told["minutes"], told["minutesPoor"], told["more"]) == (20, 10, False)
+
+
+@pytest.mark.usefixtures("told")
+def test_who_may_not_know_people_reads_no_names(api: Api) -> None:
+    found = quality(api, ANONYMOUS)
+    assert [one["webexUserName"] for one in found["sessions"]] == ["", ""]
+    assert found["verdict"] == "poor"
+
+
+@pytest.mark.usefixtures("told")
+def test_a_sealed_meeting_has_the_same_verdict(api: Api) -> None:
+    before = quality(api)
+    api.clock.now_ms += 30 * 24 * 3600 * 1000
+    assert api.upkeep() == 2
+    after = quality(api)
+    for one in (*before["sessions"], *after["sessions"]):
+        one.pop("leaveTime", None)
+    assert after == before
+
+
+@pytest.mark.usefixtures("told")
+@pytest.mark.parametrize(
+    ("path", "org", "status"),
+    [
+        pytest.param("m2", "acme", 404, id="nobody knows it"),
+        pytest.param("m1", "other", 404, id="another organisation's"),
+        pytest.param("%00", "acme", 400, id="no id"),
+    ],
+)
+def test_what_cannot_be_answered(api: Api, path: str, org: str, status: int) -> None:
+    assert_error(api.get(f"/v1/roomtone/meetings/{path}", org=org), status)
+
+
+def test_a_meeting_without_data_is_unclassified(api: Api) -> None:
+    api.post_sessions(session("S1"))
+    found = quality(api)
+    assert (found["verdict"], found["because"]) == ("unclassified", "")
+    assert found["sessions"][0]["streams"] == {}
