@@ -191,6 +191,8 @@ def test_a_small_received_picture_with_trouble_is_a_fault(trouble: dict[str, Any
     rates = [1_500_000] * 5 + [160_000] * 5
     found = scored("videoIn", resolutionHeight=heights, mediaBitRate=rates, **trouble)
     assert found.verdicts[-1] == "poor"
+    assert found.mos[-1] is not None
+    assert found.mos[-1] < 1.5
 
 
 def test_a_small_sent_picture_on_a_clean_road_is_fair() -> None:
