@@ -36,10 +36,7 @@ def meeting(seed: int, *, intervals: int = INTERVALS) -> list[MediaSession]:
 
 def scored(sessions: list[MediaSession]) -> score.MeetingScore:
     """All of it: far legs, sessions, meeting."""
-    fars = score.fars(sessions)
-    return score.meeting(
-        [score.session(one, far=far) for one, far in zip(sessions, fars, strict=True)]
-    )
+    return score.meeting(score.sessions(sessions, fars=score.fars(sessions)))
 
 
 Given = TypeVar("Given")

@@ -199,7 +199,7 @@ def test_hysteresis_is_as_in_the_table() -> None:
         letters = code(raw).split()
         levels = np.array(["gfp-".index(one) % 3 for one in letters], dtype=np.int8)
         active = np.array([one != "-" for one in letters], dtype=np.bool_)
-        found = steady(levels, active, [slice(0, len(letters))])
+        found = steady(levels, active, np.zeros(len(letters), dtype=np.intp))
         assert ["gfp-"[level] for level in found] == code(shown).split(), raw
 
 

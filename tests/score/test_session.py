@@ -7,10 +7,11 @@ import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from msgspec import Struct, structs
 
-from roomtone import score
+from roomtone import score, simulate
 from roomtone.model import STREAM_KINDS, MediaSession, Resources, StreamKind
-from roomtone.score import SessionScore, Thresholds, Verdict, parts
+from roomtone.score import SessionScore, Verdict
 from tests.score.entries import START_MS, entry, session
 
 BAD: dict[str, Any] = {"packetLoss": 8.4}
@@ -164,7 +165,9 @@ def test_the_device_is_as_good_as_its_processor_is_idle(
     average: list[float | None], greatest: list[float | None], device: float | None
 ) -> None:
     cpu = Resources(systemAverageCPU=average, systemMaxCPU=greatest)
-    found = parts.device([cpu], Thresholds())
+    one = session()
+    one.resources = [cpu]
+    found = score.session(one).device
     assert found == (None if device is None else pytest.approx(device, abs=2))
 
 
@@ -202,6 +205,38 @@ def test_the_far_leg_is_the_statistical_median(latencies: list[int | None]) -> N
     for index, far in enumerate(score.fars(sessions)):
         others = [value for at, value in enumerate(latencies) if at != index and value is not None]
         assert far.latency_ms == [median(others) if others else None]
+
+
+def same(one: Any, other: Any) -> bool:
+    """Whether two scores are, floats up to the last digits: processors add in other orders."""
+    if isinstance(one, float) and isinstance(other, float):
+        return one == pytest.approx(other, rel=1e-12)
+    if isinstance(one, Struct):
+        return type(one) is type(other) and same(structs.asdict(one), structs.asdict(other))
+    if isinstance(one, dict):
+        return list(one) == list(other) and all(same(one[key], other[key]) for key in one)
+    if isinstance(one, list):
+        return len(one) == len(other) and all(map(same, one, other))
+    return bool(one == other)
+
+
+def test_sessions_together_have_the_scores_that_they_have_alone() -> None:
+    made = simulate.meeting(seed=3, index=2, participants=5, minutes=30, start_ms=START_MS).sessions
+    odd = session(
+        videoIn=[entry("videoIn", 0), entry("videoIn", 3, at=90)],
+        shareOut=entry("shareOut", 7, interval_s=10),
+    )
+    mixed = [session(), *made, odd, session(audioIn=entry("audioIn", 5, **BAD)), session()]
+    fars = [*score.fars(mixed[:-2]), None, None]
+    expected: list[Any] = [None, {"videoIn": 720}, *[None] * (len(mixed) - 2)]
+    together = score.sessions(mixed, fars=fars, expected=expected)
+    alone = [
+        score.session(one, far=far, expected=height)
+        for one, far, height in zip(mixed, fars, expected, strict=True)
+    ]
+    assert len(together) == len(mixed)
+    assert all(map(same, together, alone))
+    assert score.sessions([]) == []
 
 
 def summed(*verdicts: Verdict) -> score.MeetingScore:

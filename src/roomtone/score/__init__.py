@@ -1,4 +1,4 @@
-"""Was it good: `session` scores the columns of one session, `meeting` sums sessions up.
+"""Was it good: `session` and `sessions` score columns, `meeting` sums sessions up.
 
 Pure functions, without a clock. `emodel` is ITU-T's E-model, `codecs` what is known of codecs,
 `audio` and `video` make MOS of columns, `verdict` good, fair and poor of it, `cqd` Microsoft's
@@ -19,7 +19,7 @@ from roomtone.score.results import (
     StreamScore,
     Verdict,
 )
-from roomtone.score.session import session
+from roomtone.score.session import session, sessions
 from roomtone.score.thresholds import Bounds, Thresholds, checked
 
 __all__ = [
@@ -37,4 +37,5 @@ __all__ = [
     "fars",
     "meeting",
     "session",
+    "sessions",
 ]

@@ -1,17 +1,17 @@
 """Sound: from loss, jitter, delay and codec to MOS, on the fullband scale and the codec's own."""
 
+from collections.abc import Sequence
+from itertools import chain
 from typing import Final, NamedTuple
 
 import numpy as np
 from msgspec import Struct
 
-from roomtone.model import StreamKind
 from roomtone.score import codecs, emodel
 from roomtone.score.emodel import FULLBAND, Values
 from roomtone.score.results import Far
 from roomtone.score.table import Piece, Table
 
-AUDIO: Final[frozenset[StreamKind]] = frozenset({"audioIn", "audioOut"})
 PACKET_MS: Final = 20.0
 LOOK_AHEAD_MS: Final = 6.5
 DEVICE_MS: Final = 20.0
@@ -22,6 +22,7 @@ BUFFER_PER_JITTER: Final = 2.0
 LATE_JITTER_MS: Final = (20.0, 60.0)
 LATE_LOSS_MAX: Final = 0.03
 """What comes too late for the jitter buffer: none up to 20 ms of jitter, 3 % from 60 ms (O)."""
+NOBODY: Final = Far(start_ms=0, interval_s=60.0, latency_ms=[])
 RELIABLE: Final = frozenset({"TCP", "TLS", "XTLS"})
 
 
@@ -112,45 +113,49 @@ def _mos(codec: _Constants, ppl: Values, one_way: Values) -> Mos:
     )
 
 
-def sound(table: Table, far: Far | None, *, fec: bool) -> Sound:
-    """The MOS of all intervals of audio of a session."""
-    end = table.audio
-    pieces = [piece for piece in table.pieces if piece.kind in AUDIO]
-    rates = _usual_rates(pieces)
+def sound(table: Table, fars: Sequence[Far | None], *, fec: bool) -> Sound:
+    """The MOS of all intervals of audio of some sessions."""
+    end, pieces, piece = table.audio, table.pieces[: table.voices], table.piece[: table.audio]
+    rates = _usual_rates(table, pieces)
     found = [
-        codecs.audio(piece.entry.codec, rates[piece.kind, piece.entry.codec], fec=fec)
-        for piece in pieces
+        codecs.audio(one.entry.codec, rate, fec=fec)
+        for one, rate in zip(pieces, rates, strict=True)
     ]
-    counts = [piece.last - piece.first for piece in pieces]
-    reliable = [piece.entry.transportType.upper() in RELIABLE for piece in pieces]
+    reliable = [one.entry.transportType.upper() in RELIABLE for one in pieces]
     loss = table.columns["packetLoss"][:end]
-    hidden = np.isnan(loss) & np.repeat(np.array(reliable, dtype=np.bool_), counts)
+    hidden = np.isnan(loss) & np.array(reliable, dtype=np.bool_)[piece]
     jitter, latency = table.columns["jitter"][:end], table.columns["latency"][:end]
     ppl = played_loss_percent(np.where(hidden, 0.0, loss), jitter)
-    delay = one_way_ms(latency, _far_latency(table, far, latency), jitter)
-    grounded = [
-        codec.grounded and not hidden[piece.first : piece.last].any()
-        for codec, piece in zip(found, pieces, strict=True)
-    ]
+    delay = one_way_ms(latency, _far_latency(table, fars, latency), jitter)
+    guesses = np.bincount(piece[hidden], minlength=len(pieces)).tolist()
+    grounded = [codec.grounded and not n for codec, n in zip(found, guesses, strict=True)]
     rows = np.array([_constants(codec) for codec in found]).reshape(-1, 6).T
-    return Sound(_mos(_Constants(*np.repeat(rows, counts, axis=1)), ppl, delay), grounded)
+    return Sound(_mos(_Constants(*rows[:, piece]), ppl, delay), grounded)
 
 
-def _usual_rates(pieces: list[Piece]) -> dict[tuple[StreamKind, str], float | None]:
-    """The usual bit rate of each kind and codec, over all of their entries."""
-    rates: dict[tuple[StreamKind, str], list[float | None]] = {}
-    for piece in pieces:
-        rates.setdefault((piece.kind, piece.entry.codec), []).extend(piece.entry.mediaBitRate)
-    return {key: codecs.usual_kbps(values) for key, values in rates.items()}
+def _usual_rates(table: Table, pieces: list[Piece]) -> list[float]:
+    """The usual bit rate of each entry's kind of stream and codec, over all of their entries."""
+    numbers: dict[tuple[int, str], int] = {}
+    of = [numbers.setdefault((one.run, one.entry.codec), len(numbers)) for one in pieces]
+    group = np.array(of, dtype=np.intp)
+    bit_rates = table.columns["mediaBitRate"][: table.audio]
+    rates = codecs.usual_kbps(bit_rates, group[table.piece[: table.audio]], len(numbers))
+    found: list[float] = rates[group].tolist()
+    return found
 
 
-def _far_latency(table: Table, far: Far | None, own: Values) -> Values:
+def _far_latency(table: Table, fars: Sequence[Far | None], own: Values) -> Values:
     """The far leg's round trip at each interval of audio; the own one where it is unknown."""
-    if far is None or not far.latency_ms:
+    if not any(fars):
         return own
-    legs = np.array([*far.latency_ms, None], dtype=np.float64)
-    middle = table.start_ms[: table.audio] + table.length_ms[: table.audio] / 2
-    at = np.floor((middle - far.start_ms) / (far.interval_s * 1000))
-    outside = (at < 0) | (at >= len(far.latency_ms))
-    theirs = legs[np.where(outside, -1, at).astype(np.intp)]
+    known = [far or NOBODY for far in fars]
+    legs = np.array([*chain(*(far.latency_ms for far in known)), None], dtype=np.float64)
+    counts = np.array([len(far.latency_ms) for far in known])
+    owner, end = table.owner[: table.audio], table.audio
+    first = (np.cumsum(counts) - counts)[owner]
+    start_ms = np.array([far.start_ms for far in known], dtype=np.float64)[owner]
+    step_ms = np.array([far.interval_s for far in known], dtype=np.float64)[owner] * 1000
+    at = np.floor((table.start_ms[:end] + table.length_ms[:end] / 2 - start_ms) / step_ms)
+    outside = (at < 0) | (at >= counts[owner])
+    theirs = legs[np.where(outside, len(legs) - 1, first + at).astype(np.intp)]
     return np.where(np.isnan(theirs), own, theirs)

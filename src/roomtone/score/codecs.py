@@ -4,11 +4,15 @@ Sources: S read, M from memory of G.113, O our choice (docs/scoring.md has the t
 """
 
 import bisect
-from collections.abc import Iterable, Sequence
 from functools import lru_cache
+from math import isnan
 from typing import Final, NamedTuple
 
-from roomtone.score.emodel import FULLBAND, NARROWBAND, WIDEBAND, Scale
+import numpy as np
+
+from roomtone.score import groups
+from roomtone.score.emodel import FULLBAND, NARROWBAND, WIDEBAND, Scale, Values
+from roomtone.score.groups import Groups
 
 BRIDGES: Final = {NARROWBAND: 54.8, WIDEBAND: 19.0, FULLBAND: 0.0}
 """What is added to Ie,eff to stand on the fullband scale: 148 - 129, 148 - 93.2 (O)."""
@@ -18,6 +22,7 @@ OPUS_KBPS_UNKNOWN: Final = 32.0
 """What browsers send of speech when nothing tells them otherwise (M)."""
 
 
+USUAL_PERCENTILE: Final = 90.0
 MUTED_BIT_RATE: Final = 3_000.0
 """Below this, bit/s as sent, audio carries no voice (O)."""
 
@@ -99,14 +104,16 @@ def evs(kbps: float) -> Codec:
 
 
 def audio(label: str, kbps: float | None, *, fec: bool = False, bursty: bool = False) -> Codec:
-    """A codec by its label and the stream's bit rate (`usual_kbps`; None: unknown).
+    """A codec by its label and the stream's bit rate (`usual_kbps`; None and NaN: unknown).
 
     `fec`: in-band FEC is known to be used; `bursty`: losses are known to come in bursts.
     """
     name = name_of(label)
     if name in ("opus", "aacld", "evs"):
-        found = _by_rate(name, OPUS_KBPS_UNKNOWN if kbps is None else kbps, bursty=bursty)
-        if kbps is None:
+        unknown = kbps is None or isnan(kbps)
+        rate = OPUS_KBPS_UNKNOWN if kbps is None or unknown else kbps
+        found = _by_rate(name, rate, bursty=bursty)
+        if unknown:
             found = found._replace(grounded=False)
     else:
         found = FIXED.get(name, UNKNOWN)
@@ -122,23 +129,15 @@ def _by_rate(name: str, kbps: float, *, bursty: bool) -> Codec:
     return found
 
 
-def usual_kbps(bit_rates: Iterable[float | None]) -> float | None:
-    """The 90th percentile of a stream's bit rates (bit/s), in kbit/s; None where none is known.
+def usual_kbps(bit_rates: Values, group: Groups, count: int) -> Values:
+    """The 90th percentile of each group's bit rates (bit/s), in kbit/s; NaN where none is known.
 
     Opus sends next to nothing while nobody speaks (DTX): the mean would take silence for a bad
     codec. Intervals that carry no voice at all are left out, else a person who is muted for most
     of a meeting would be thought to speak through a bad one.
     """
-    known = sorted(rate for rate in bit_rates if rate is not None and rate >= MUTED_BIT_RATE)
-    return percentile(known, 90) / 1000 if known else None
-
-
-def percentile(ordered: Sequence[float], share: float) -> float:
-    """The percentile of ascending values, linear between neighbours."""
-    at = (len(ordered) - 1) * share / 100
-    index = min(int(at), len(ordered) - 2) if len(ordered) > 1 else 0
-    low, high = ordered[index], ordered[min(index + 1, len(ordered) - 1)]
-    return low + (at - index) * (high - low)
+    spoken = np.where(bit_rates >= MUTED_BIT_RATE, bit_rates, np.nan)
+    return groups.percentiles(spoken, group, count, USUAL_PERCENTILE) / 1000
 
 
 def video_factor(label: str) -> tuple[float, bool]:

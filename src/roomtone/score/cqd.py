@@ -9,9 +9,9 @@ from typing import Final
 import numpy as np
 from msgspec import Struct
 
-from roomtone.model import StreamKind
+from roomtone.score import groups
 from roomtone.score.emodel import Values
-from roomtone.score.table import Mask, Table
+from roomtone.score.table import AUDIO, SCREEN, Mask, Table
 from roomtone.score.verdict import GOOD, POOR, UNCLASSIFIED, Levels
 from roomtone.score.video import Picture
 
@@ -51,29 +51,20 @@ class _Figures(Struct):
         return np.where(told, np.where(poor, POOR, GOOD), UNCLASSIFIED).astype(np.int8)
 
 
-def levels(table: Table, picture: Picture, active: Mask) -> tuple[Levels, dict[StreamKind, int]]:
+def levels(table: Table, picture: Picture, active: Mask) -> tuple[Levels, Levels]:
     """The level of each interval, and of each kind of stream."""
-    if not table.size:
-        return np.empty(0, dtype=np.int8), {}
     end, columns = table.audio, table.columns
-    sound = np.arange(table.size) < end
-    screen = np.concatenate((np.zeros(end, dtype=np.bool_), picture.screen))
     after = np.concatenate((np.full(end, np.nan), picture.residual_percent))
     heard = [columns["packetLoss"], columns["latency"], columns["jitter"]]
     values = np.stack([*heard, columns["frameRate"], after])
-    each = _Figures(sound, screen, table.length_ms / 1000, values)
-    found = np.where(active, each.levels(), UNCLASSIFIED).astype(np.int8)
-    starts = [span.start for span in table.spans.values()]
-    whole = _means(each, found < UNCLASSIFIED, starts)
-    kinds = np.where(whole.seconds >= STREAM_S_MIN, whole.levels(), UNCLASSIFIED)
-    return found, dict(zip(table.spans, kinds.tolist(), strict=True))
-
-
-def _means(each: _Figures, counted: Mask, starts: list[int]) -> _Figures:
-    """The means over what counts from each start to the next."""
-    known = counted & ~np.isnan(each.values)
-    sums = np.add.reduceat(np.where(known, each.values, 0.0), starts, axis=1)
-    counts = np.add.reduceat(known.astype(np.float64), starts, axis=1)
-    means = np.divide(sums, counts, out=np.full_like(sums, np.nan), where=counts > 0)
-    seconds = np.add.reduceat(np.where(counted, each.seconds, 0.0), starts)
-    return _Figures(each.sound[starts], each.screen[starts], seconds, means)
+    sound = np.array([run.kind in AUDIO for run in table.runs], dtype=np.bool_)
+    screen = np.array([run.kind in SCREEN for run in table.runs], dtype=np.bool_)
+    seconds = table.length_ms / 1000
+    each = _Figures(sound[table.run], screen[table.run], seconds, values).levels()
+    found = np.where(active, each, UNCLASSIFIED).astype(np.int8)
+    counted = found < UNCLASSIFIED
+    run, count = table.run[counted], len(table.runs)
+    means = np.stack([groups.means(one[counted], run, count) for one in values])
+    total_s = np.bincount(run, weights=seconds[counted], minlength=count).astype(np.float64)
+    whole = _Figures(sound, screen, total_s, means).levels()
+    return found, np.where(total_s >= STREAM_S_MIN, whole, UNCLASSIFIED).astype(np.int8)

@@ -61,7 +61,7 @@ def _medians_of_others(matrix: Values) -> Values:
     ranks = np.argsort(np.argsort(matrix, axis=0, kind="stable"), axis=0, kind="stable")
     others = known.sum(axis=0) - known
     low, high = (others - 1) // 2, others // 2
-    low, high = (np.maximum(at + (known & (at >= ranks)), 0) for at in (low, high))
+    low, high = (np.maximum(at + (at >= ranks), 0) for at in (low, high))
     most = len(matrix) - 1
     columns = np.arange(matrix.shape[1])
     middle = (

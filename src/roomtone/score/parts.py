@@ -1,10 +1,13 @@
 """Sub-scores from 0 to 100: the network of a session, and the device."""
 
+from collections.abc import Sequence
+from itertools import chain
 from typing import Final
 
 import numpy as np
 
 from roomtone.model import Resources
+from roomtone.score import groups
 from roomtone.score.emodel import PERCENT_MAX, Values, within
 from roomtone.score.table import Mask, Table
 from roomtone.score.thresholds import Bounds, Thresholds
@@ -19,40 +22,38 @@ def marks(values: Values, bounds: Bounds, most: float = np.inf) -> Values:
     return np.asarray(np.interp(values, points, MARKS))
 
 
-def network(table: Table, active: Mask, thresholds: Thresholds) -> float | None:
-    """The mean over active intervals of the worst of loss, latency and (audio) jitter."""
-    end = table.audio
-    columns = table.columns
+def network(table: Table, active: Mask, thresholds: Thresholds) -> Values:
+    """Of each session the mean over active intervals of the worst of loss, latency and jitter.
+
+    Jitter counts for audio alone.
+    """
+    end, columns = table.audio, table.columns
     found = np.fmin(
         marks(columns["packetLoss"], thresholds.loss_percent, PERCENT_MAX),
         marks(columns["latency"], thresholds.latency_ms),
     )
     found[:end] = np.fmin(found[:end], marks(columns["jitter"][:end], thresholds.jitter_ms))
-    return _mean(found[active])
+    return groups.means(found[active], table.owner[active], table.sessions)
 
 
-def device(resources: list[Resources], thresholds: Thresholds) -> float | None:
-    """The mean over intervals of the worse of the system's average and greatest CPU."""
+def device(resources: Sequence[list[Resources]], thresholds: Thresholds) -> Values:
+    """Of each session the mean over intervals of the worse of average and greatest CPU."""
     average: list[int | float | None] = []
     greatest: list[int | float | None] = []
-    for entry in resources:
+    counts: list[int] = []
+    for entry in chain.from_iterable(resources):
         count = max(len(entry.systemAverageCPU), len(entry.systemMaxCPU))
         average += entry.systemAverageCPU + [None] * (count - len(entry.systemAverageCPU))
         greatest += entry.systemMaxCPU + [None] * (count - len(entry.systemMaxCPU))
-    if not average:
-        return None
+        counts.append(count)
     peak = thresholds.cpu_max_percent
     found = np.fmin(
         marks(_percents(average), thresholds.cpu_percent, PERCENT_MAX),
         np.interp(_percents(greatest), (0.0, 0.75 * peak, peak, PERCENT_MAX), (100, 100, 50, 0)),
     )
-    return _mean(found)
+    owners = np.repeat(np.arange(len(resources)), [len(entries) for entries in resources])
+    return groups.means(found, np.repeat(owners, counts), len(resources))
 
 
 def _percents(values: list[int | float | None]) -> Values:
     return within(np.array(values, dtype=np.float64), PERCENT_MAX)
-
-
-def _mean(values: Values) -> float | None:
-    known = values[~np.isnan(values)]
-    return float(known.mean()) if len(known) else None

@@ -12,7 +12,7 @@ from roomtone.model import StreamKind
 from roomtone.score.audio import Sound
 from roomtone.score.emodel import Values
 from roomtone.score.results import Figure
-from roomtone.score.table import Table
+from roomtone.score.table import Run, Table
 from roomtone.score.verdict import FIGURES, Judged, at_least
 from roomtone.score.video import Picture
 
@@ -29,22 +29,18 @@ FIGURE_WORDS: Final[dict[Figure, str]] = {
 
 
 class Scored(Struct):
-    """A session in the middle of scoring."""
+    """Sessions in the middle of scoring."""
 
     table: Table
     sound: Sound
     picture: Picture
+    mos: Values
     judged: Judged
 
-    def mos(self) -> Values:
-        """The MOS of all intervals."""
-        return np.concatenate((self.sound.mos.listening, self.picture.mos))
 
-
-def because(scored: Scored, kind: StreamKind, level: int) -> tuple[Figure, str]:
+def because(scored: Scored, run: Run, level: int) -> tuple[Figure, str]:
     """The figure and the phrase for a kind of stream that came to this level, fair or poor."""
-    table, judged = scored.table, scored.judged
-    span = table.spans[kind]
+    table, judged, span = scored.table, scored.judged, run.span
     bad = judged.active[span] & (judged.raw[span] >= level)
     index = int(np.bincount(judged.figures[span][bad], minlength=1).argmax())
     figure = FIGURES[index]
@@ -53,21 +49,15 @@ def because(scored: Scored, kind: StreamKind, level: int) -> tuple[Figure, str]:
     length_ms = table.length_ms[span]
     minutes = float(length_ms[at_least(judged.steady[span], level)].sum()) / MINUTE_MS
     total = float(length_ms[judged.active[span]].sum()) / MINUTE_MS
-    with_codec = _codec(scored, kind, int(chosen.argmax())) if figure == "mos" else ""
+    codec = table.pieces[table.piece[run.first + int(chosen.argmax())]].entry.codec
+    by = f" with {codec}" if figure == "mos" and codec else ""
     return figure, (
-        f"{FIGURE_WORDS[figure].format(value)}{with_codec} in {KIND_WORDS[kind]}, "
+        f"{FIGURE_WORDS[figure].format(value)}{by} in {KIND_WORDS[run.kind]}, "
         f"{round(minutes, 1):g} of {round(total, 1):g} min"
     )
 
 
 def _values(scored: Scored, figure: Figure) -> Values:
     if figure == "mos" or not figure:
-        return scored.mos()
+        return scored.mos
     return scored.table.columns[figure]
-
-
-def _codec(scored: Scored, kind: StreamKind, at: int) -> str:
-    """ " with G.729": which codec an interval of a kind has."""
-    at += scored.table.spans[kind].start
-    piece = next(one for one in scored.table.pieces if one.first <= at < one.last)
-    return f" with {piece.entry.codec}" if piece.entry.codec else ""

@@ -6,10 +6,10 @@ import numpy as np
 from msgspec import Struct
 from numpy.typing import NDArray
 
-from roomtone.model import StreamKind
 from roomtone.score import codecs
 from roomtone.score.audio import Sound
 from roomtone.score.emodel import Values
+from roomtone.score.groups import Groups
 from roomtone.score.results import VERDICTS, Figure, Verdict
 from roomtone.score.table import Mask, Table
 from roomtone.score.thresholds import Bounds, Thresholds
@@ -33,8 +33,6 @@ CAMERA_OFF_BIT_RATE: Final = 5_000.0
 """Below this a camera is off (O)."""
 STILL_BIT_RATE: Final = 50_000.0
 """Below this a shared screen stands still, and few pictures are no fault (O)."""
-
-
 ARRIVED_MIN: Final = 1e-9
 
 
@@ -58,7 +56,7 @@ def level_of_more(values: Values, bounds: Bounds) -> Levels:
 
 
 def judge(table: Table, sound: Sound, picture: Picture, thresholds: Thresholds) -> Judged:
-    """The levels of all intervals of a session."""
+    """The levels of all intervals."""
     levels = np.zeros((len(FIGURES), table.size), dtype=np.int8)
     end = table.audio
     columns = table.columns
@@ -79,7 +77,7 @@ def judge(table: Table, sound: Sound, picture: Picture, thresholds: Thresholds) 
     )
     active = (known | (worst > GOOD)) & ~idle(table, picture)
     figures = np.where(active & (worst > GOOD), levels.argmax(axis=0), NO_FIGURE)
-    return Judged(worst, steady(worst, active, list(table.spans.values())), figures, active)
+    return Judged(worst, steady(worst, active, table.run), figures, active)
 
 
 def _frame_levels(fps: Values, picture: Picture, thresholds: Thresholds) -> Levels:
@@ -106,43 +104,49 @@ def idle(table: Table, picture: Picture) -> Mask:
     return found & (arrived > 0)
 
 
-def steady(raw: Levels, active: Mask, spans: list[slice]) -> Levels:
+def steady(raw: Levels, active: Mask, run: Groups) -> Levels:
     """Levels after hysteresis: the median of the last three active ones, by kind of stream.
 
     So a level changes when two of three intervals have passed it. The first counts as it is, the
     second is no worse than the first.
     """
     found = np.full(len(raw), UNCLASSIFIED, dtype=np.int8)
-    for span in spans:
-        mask = active[span]
-        levels = raw[span][mask]
-        if len(levels) > 1:
-            smooth = levels.copy()
-            smooth[1] = min(levels[0], levels[1])
-            a, b, c = levels[:-2], levels[1:-1], levels[2:]
-            smooth[2:] = np.maximum(np.minimum(a, b), np.minimum(np.maximum(a, b), c))
-            levels = smooth
-        found[span][mask] = levels
+    levels, of = raw[active], run[active]
+    before, last = np.roll(levels, 1), np.roll(levels, 2)
+    smooth = np.maximum(np.minimum(last, before), np.minimum(np.maximum(last, before), levels))
+    second = _starts(of, 2)
+    smooth[second] = np.minimum(before, levels)[second]
+    first = _starts(of, 1)
+    smooth[first] = levels[first]
+    found[active] = smooth
     return found
 
 
-def of_levels(levels: Levels, length_ms: Values, thresholds: Thresholds) -> int:
-    """What the levels of a kind of stream, or of an entry, come to.
+def _starts(run: Groups, count: int) -> Mask:
+    """Which are among the first `count` of their run."""
+    found = np.ones(len(run), dtype=np.bool_)
+    found[count:] = run[count:] != run[:-count]
+    return found
+
+
+def of_levels(
+    levels: Levels, length_ms: Values, group: Groups, count: int, thresholds: Thresholds
+) -> Levels:
+    """What the levels of groups come to: of kinds of streams, or of entries.
 
     Poor: more than 10 % of the active time and 2 intervals are. Fair: more than 10 % are fair or
     poor. Unclassified: less than 60 s are active.
     """
-    active = levels < UNCLASSIFIED
-    total_ms = float(length_ms[active].sum())
-    if total_ms < thresholds.active_s_min * 1000 or not total_ms:
-        return UNCLASSIFIED
-    least_ms = total_ms * thresholds.poor_share_percent / 100
-    poor = levels == POOR
-    enough = int(poor.sum()) >= thresholds.poor_intervals_min
-    if enough and float(length_ms[poor].sum()) > least_ms:
-        return POOR
-    bad = active & (levels > GOOD)
-    return FAIR if float(length_ms[bad].sum()) > least_ms else GOOD
+    active_ms, poor_ms, bad_ms = (
+        np.bincount(group[mask], weights=length_ms[mask], minlength=count)
+        for mask in (levels < UNCLASSIFIED, levels == POOR, at_least(levels, FAIR))
+    )
+    poor = np.bincount(group[levels == POOR], minlength=count)
+    least_ms = active_ms * thresholds.poor_share_percent / 100
+    found = np.where(bad_ms > least_ms, FAIR, GOOD)
+    found = np.where((poor_ms > least_ms) & (poor >= thresholds.poor_intervals_min), POOR, found)
+    short = (active_ms < thresholds.active_s_min * 1000) | (active_ms == 0)
+    return np.where(short, UNCLASSIFIED, found).astype(np.int8)
 
 
 def at_least(levels: Levels, level: int) -> Mask:
@@ -154,9 +158,3 @@ def named(levels: Levels) -> list[Verdict]:
     """Levels as words."""
     found: list[Verdict] = NAMES[levels].tolist()
     return found
-
-
-def worst(levels: dict[StreamKind, int], bad_ms: dict[StreamKind, float]) -> StreamKind | None:
-    """The kind of stream that is worst, and longest so; None where nothing can be told."""
-    told = [kind for kind, level in levels.items() if level < UNCLASSIFIED]
-    return max(told, key=lambda kind: (levels[kind], bad_ms[kind]), default=None)

@@ -1,19 +1,20 @@
 """Pictures: MOS by P.1203.1 mode 0 against the size that was to be expected, and G.1070's loss."""
 
-from collections.abc import Iterable
+from collections.abc import Mapping, Sequence
 from typing import Final, NamedTuple
 
 import numpy as np
 from msgspec import Struct
 
 from roomtone.model import StreamKind
-from roomtone.score import codecs
+from roomtone.score import codecs, groups
 from roomtone.score.emodel import Values, within
-from roomtone.score.table import Mask, Table
+from roomtone.score.groups import Groups
+from roomtone.score.table import SCREEN, Mask, Table
 from roomtone.score.thresholds import Thresholds
 
-SEEN: Final[frozenset[StreamKind]] = frozenset({"videoIn", "videoOut", "shareIn", "shareOut"})
-SCREEN: Final[frozenset[StreamKind]] = frozenset({"shareIn", "shareOut"})
+Expected = Mapping[StreamKind, float]
+"""Heights in px that a session's kinds of streams should have."""
 ASPECT: Final = 16 / 9
 HEIGHT_MIN: Final = 1.0
 FPS_MIN: Final = 0.1
@@ -159,12 +160,17 @@ def capped(values: Values, residual_percent: Values) -> Values:
     return values
 
 
-def expected_height(kind: StreamKind, heights: Iterable[float | None]) -> float:
-    """What a stream should have: the 95th percentile of its heights in the meeting, in bounds."""
-    known = sorted(height for height in heights if height)
-    low, high = (1.0, SHARE_HEIGHT_MAX) if kind in SCREEN else CAMERA_HEIGHT
-    usual = codecs.percentile(known, HEIGHT_PERCENTILE) if known else low
-    return min(max(usual, low), high)
+def expected_heights(heights: Values, group: Groups, screens: Sequence[bool]) -> Values:
+    """What streams should have: the 95th percentile of their heights in the meeting, in bounds.
+
+    `group` numbers the stream of each height; `screens` says which of the streams are shares.
+    """
+    known = np.where(heights > 0, heights, np.nan)
+    usual = groups.percentiles(known, group, len(screens), HEIGHT_PERCENTILE)
+    screen = np.array(screens, dtype=np.bool_)
+    low, high = CAMERA_HEIGHT
+    least, most = np.where(screen, HEIGHT_MIN, low), np.where(screen, SHARE_HEIGHT_MAX, high)
+    return np.asarray(np.minimum(np.fmax(usual, least), most))
 
 
 class _Wanted(Struct):
@@ -182,41 +188,40 @@ class _Wanted(Struct):
     grounded: list[bool]
 
 
-def _wanted(
-    table: Table, thresholds: Thresholds, expected: dict[StreamKind, float] | None
-) -> _Wanted:
-    heights = {kind: _expected(table, kind, expected) for kind in SEEN if kind in table.spans}
+def _wanted(table: Table, thresholds: Thresholds, expected: Sequence[Expected | None]) -> _Wanted:
     rows: list[tuple[float, ...]] = []
     grounded: list[bool] = []
-    counts: list[int] = []
-    for piece in table.pieces:
-        if piece.kind not in SEEN:
-            continue
-        screen = piece.kind in SCREEN
+    for piece in table.pieces[table.voices :]:
+        kind = table.runs[piece.run].kind
+        screen = kind in SCREEN
         factor, known = codecs.video_factor(piece.entry.codec)
         usual_fps = thresholds.share_fps if screen else thresholds.camera_fps
         quicker = SMOOTH_FPS / usual_fps if screen else 1.0
-        asked = piece.kind == "videoOut"
-        excused = thresholds.height_percent.poor / 100 if asked else 1.0
-        rows.append((screen, heights.get(piece.kind, 1.0), usual_fps, quicker, factor, excused))
+        excused = thresholds.height_percent.poor / 100 if kind == "videoOut" else 1.0
+        rows.append((screen, usual_fps, quicker, factor, excused))
         grounded.append(known and not screen)
-        counts.append(piece.last - piece.first)
-    arrays = np.repeat(np.array(rows, dtype=np.float64).reshape(-1, 6).T, counts, axis=1)
-    screens, height, fps, quicker, factors, least = arrays
+    of = table.piece[table.audio :] - table.voices
+    arrays = np.array(rows, dtype=np.float64).reshape(-1, 5).T[:, of]
+    screens, fps, quicker, factors, least = arrays
+    height = _expected(table, expected)[table.run[table.audio :] - table.heard]
     return _Wanted(screens > 0, height, fps, quicker, factors, least, grounded)
 
 
-def _expected(table: Table, kind: StreamKind, expected: dict[StreamKind, float] | None) -> float:
-    if expected is not None and kind in expected:
-        return expected[kind]
-    heights = table.columns["resolutionHeight"][table.spans[kind]]
-    return expected_height(kind, heights[heights > 0].tolist())
+def _expected(table: Table, expected: Sequence[Expected | None]) -> Values:
+    """The height that each kind of stream should have."""
+    runs = table.runs[table.heard :]
+    heights = table.columns["resolutionHeight"][table.audio :]
+    screens = [run.kind in SCREEN for run in runs]
+    found = expected_heights(heights, table.run[table.audio :] - table.heard, screens)
+    for at, run in enumerate(runs):
+        given = expected[run.owner]
+        if given is not None and run.kind in given:
+            found[at] = given[run.kind]
+    return found
 
 
-def picture(
-    table: Table, thresholds: Thresholds, expected: dict[StreamKind, float] | None
-) -> Picture:
-    """The MOS of all intervals of video and share of a session."""
+def picture(table: Table, thresholds: Thresholds, expected: Sequence[Expected | None]) -> Picture:
+    """The MOS of all intervals of video and share of some sessions."""
     wanted = _wanted(table, thresholds, expected)
     columns = {name: values[table.audio :] for name, values in table.columns.items()}
     loss, latency, fps = columns["packetLoss"], columns["latency"], columns["frameRate"]
