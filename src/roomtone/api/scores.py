@@ -104,8 +104,7 @@ async def get_meeting_quality(request: Request) -> Response:
 
 def quality(meeting_id: str, sessions: list[MediaSession], *, more: bool) -> MeetingQuality:
     """Score a meeting's sessions."""
-    fars = score.fars(sessions)
-    scores = [score.session(one, far=far) for one, far in zip(sessions, fars, strict=True)]
+    scores = score.sessions(sessions, fars=score.fars(sessions))
     whole = score.meeting(scores)
     told = [_session(*pair) for pair in zip(sessions, scores, strict=True)]
     told.sort(key=_worst_first)
