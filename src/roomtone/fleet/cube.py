@@ -2,7 +2,7 @@
 
 from array import array
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from itertools import combinations
 from typing import Final
 
@@ -126,7 +126,7 @@ class Table:
         self.dimensions = dimensions
         self._radices = [sizes[dimension] for dimension in dimensions]
         cells = int(np.prod(self._radices, dtype=np.float64))
-        self._dense = cells <= DENSE_CELLS_MAX
+        self._dense = len(dimensions) == 1 or cells <= DENSE_CELLS_MAX
         self.cells = np.arange(cells if self._dense else 0, dtype=np.int64)
         self.sums: Floats = np.zeros((4, len(self.cells)))
 
@@ -201,13 +201,19 @@ def only_frequent(cube: Cube, *, poor_min: float, total_min: float) -> Cube:
         kept[0] = False
         codes.append(np.where(kept, np.cumsum(kept), 0).astype(np.int32)[column])
         values.append((UNKNOWN, *(names[code] for code in np.flatnonzero(kept))))
-    return Cube(
-        dimensions=cube.dimensions,
-        values=tuple(values),
-        codes=tuple(codes),
-        measures=cube.measures,
-        meetings=cube.meetings,
-        has_before=cube.has_before,
+    return replace(cube, values=tuple(values), codes=tuple(codes))
+
+
+def by_meeting(cube: Cube) -> Cube:
+    """The same rows; those of a meeting follow each other."""
+    if cube.meetings is None:
+        return cube
+    order = np.argsort(cube.meetings, kind="stable")
+    return replace(
+        cube,
+        codes=tuple(column[order] for column in cube.codes),
+        measures=cube.measures[:, order],
+        meetings=cube.meetings[order],
     )
 
 

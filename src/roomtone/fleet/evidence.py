@@ -79,7 +79,7 @@ def references(cells: Floats, whole: Floats, priors: Floats, single: NDArray[np.
 
     Without a time before, and for a value that is new: all others now. Else the cell's own rate
     before, with what the others tell of it, times the rise of all others; of as many sessions as
-    make it as uncertain as these are.
+    make it as uncertain as these are. What is new and not `single` is held against nothing.
     """
     cells = np.maximum(cells, 0.0)
     rest = np.maximum(whole[:, None] - cells, 0.0)
@@ -91,12 +91,13 @@ def references(cells: Floats, whole: Floats, priors: Floats, single: NDArray[np.
         own = 1 / (poor + 0.5)
         rise = 1 / (rest[NOW_POOR] + 0.5) + 1 / (rest[BEFORE_POOR] + 0.5)
         size = total * own / (own + rise)
-    return np.nan_to_num(np.where(are_new(cells, single), rest[:2], np.array([rate * size, size])))
+    instead = np.where(single, rest[:2], 0.0)
+    return np.nan_to_num(np.where(are_new(cells), instead, np.array([rate * size, size])))
 
 
-def are_new(cells: Floats, single: NDArray[np.bool_]) -> NDArray[np.bool_]:
-    """Which cells are held against all others now."""
-    made: NDArray[np.bool_] = single & (cells[BEFORE_TOTAL] < NEW_SHARE_MAX * cells[NOW_TOTAL])
+def are_new(cells: Floats) -> NDArray[np.bool_]:
+    """Which cells were hardly there before."""
+    made: NDArray[np.bool_] = cells[BEFORE_TOTAL] < NEW_SHARE_MAX * cells[NOW_TOTAL]
     return made
 
 

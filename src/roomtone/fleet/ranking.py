@@ -23,6 +23,7 @@ from roomtone.fleet.cube import (
     Floats,
     Table,
     Where,
+    by_meeting,
     only_frequent,
     tables_of,
 )
@@ -35,11 +36,11 @@ from roomtone.fleet.evidence import (
     references,
     surprise,
 )
+from roomtone.fleet.meetings import Clusters, Effects
 from roomtone.fleet.rates import (
     Count,
     Estimate,
     Interval,
-    Tally,
     benjamini_hochberg,
     fisher,
     newcombe,
@@ -49,11 +50,13 @@ from roomtone.fleet.rates import (
 )
 
 FINDINGS_MAX: Final = 100
-CHECKS_MAX: Final = 500
+CHECKS_MAX: Final = 150
 """Cells that are looked at closely for one line."""
 ALIKE_MIN: Final = 0.9
 ALIKE_TOLD_MAX: Final = 5
 NESTED_MIN: Final = 0.95
+BAD_Z_MIN: Final = 2.33
+"""One-sided 1 %."""
 DIFFERENT_Z_MIN: Final = 3.09
 """One-sided 0.1 %, as a pair is the best of many: less is no difference from what is around it."""
 
@@ -120,7 +123,7 @@ def rank(cube: Cube, rules: Rules = Rules()) -> Ranking:
     without, or where it is new, against all others now.
     """
     _check(rules)
-    sums = cube.measures.sum(axis=1)
+    sums = [float(figure) for figure in cube.measures.sum(axis=1)]
     now, before = (
         Count(sums[NOW_POOR], sums[NOW_TOTAL]),
         Count(sums[BEFORE_POOR], sums[BEFORE_TOTAL]),
@@ -181,8 +184,12 @@ class _Search:
 
     def __init__(self, cube: Cube, rules: Rules) -> None:
         self._rules = rules
-        self._cube = only_frequent(cube, poor_min=rules.poor_min, total_min=rules.sessions_min)
+        self._cube = by_meeting(
+            only_frequent(cube, poor_min=rules.poor_min, total_min=rules.sessions_min)
+        )
         self._tables: list[Table] = list(tables_of(self._cube, depth=rules.depth))
+        meetings = self._cube.meetings
+        self._clusters = None if meetings is None else Clusters(self._cube, meetings)
         self._priors = Priors(self._tables)
         self._left = np.ones(cube.measures.shape[1], dtype=np.bool_)
         self._sums = cube.measures.sum(axis=1)
@@ -223,7 +230,7 @@ class _Search:
             order=order,
             sums=sums,
             reference=self._references(sums, self._sums, priors, order == 1),
-            new=are_new(sums, order == 1),
+            new=are_new(sums),
         )
 
     def _references(
@@ -260,8 +267,27 @@ class _Search:
         if not passed:
             return None
         best = max(passed, key=lambda index: passed[index].worth)
-        best = self._wider(best, passed)
+        best = self._wider(self._behind(best, passed), passed)
         return self._told(passed[best], adjusted[best], list(passed.values()))
+
+    def _behind(self, best: int, passed: dict[int, _Checked]) -> int:
+        """The cell that the best one only travels with: without it the best is well, but not it
+        without the best."""
+        own = self._cube.rows_of(passed[best].where) & self._left
+        behind = []
+        for index, other in passed.items():
+            rows = self._cube.rows_of(other.where) & self._left
+            if index != best and self._z(own & ~rows) < BAD_Z_MIN <= self._z(rows & ~own):
+                behind.append(index)
+        return max(behind, key=lambda index: passed[index].worth, default=best)
+
+    def _z(self, rows: NDArray[np.bool_]) -> float:
+        """How clearly some rows are over what is expected of them; 0 of too few."""
+        sums = self._cube.measures[:, rows].sum(axis=1)
+        if sums[NOW_TOTAL] < self._rules.sessions_min:
+            return 0.0
+        gap, variance = self._over(sums, self._sums, 1.0)
+        return gap / math.sqrt(variance)
 
     def _wider(self, best: int, passed: dict[int, _Checked]) -> int:
         """The cell around the best one, if the rest of it is as bad: it says the same shorter."""
@@ -294,7 +320,7 @@ class _Search:
         return gap - gap_rest < DIFFERENT_Z_MIN * math.sqrt(variance + variance_rest)
 
     def _over(self, cell: Floats, whole: Floats, design_effect: float) -> tuple[float, float]:
-        reference = self._references(cell[:, None], whole, np.zeros((2, 1)), np.zeros(1, np.bool_))
+        reference = self._references(cell[:, None], whole, np.zeros((2, 1)), np.ones(1, np.bool_))
         now = Count(float(cell[NOW_POOR]), float(cell[NOW_TOTAL]))
         against = Count(float(reference[0, 0]), float(reference[1, 0]))
         return over(shrunk(now, design_effect), against)
@@ -305,17 +331,19 @@ class _Search:
         now = Count(float(cells.sums[NOW_POOR, index]), float(cells.sums[NOW_TOTAL, index]))
         against = Count(float(cells.reference[0, index]), float(cells.reference[1, index]))
         new = bool(cells.new[index])
-        effect, effect_before = 1.0, 1.0
-        if self._cube.meetings is not None:
-            inside = self._cube.rows_of(where) & self._left
-            tally = self._tally(inside, NOW_POOR)
-            if tally.meetings < self._rules.meetings_min:
-                return None
-            others = new or not self._cube.has_before
-            outside = self._left & ~inside if others else inside
-            effect = tally.design_effect
-            effect_before = self._tally(outside, NOW_POOR if others else BEFORE_POOR).design_effect
-        own, other = shrunk(now, effect), shrunk(against, effect_before)
+        if newcombe(now, against).low <= self._rules.margin:
+            return None  # nor would it be with fewer sessions
+        effects = Effects(self._rules.meetings_min, 1.0, 1.0)
+        if self._clusters is not None:
+            effects = self._clusters.effects(
+                where,
+                self._left,
+                sessions=now.total + float(cells.sums[BEFORE_TOTAL, index]),
+                others=new or not self._cube.has_before,
+            )
+        if effects.meetings < self._rules.meetings_min:
+            return None
+        own, other = shrunk(now, effects.now), shrunk(against, effects.reference)
         difference = newcombe(own, other)
         gain = float(gains(np.array([own]).T, np.array([other]).T)[0])
         if difference.low <= self._rules.margin or gain / 2 <= price:
@@ -325,23 +353,10 @@ class _Search:
             now=now,
             reference=other,
             new=new and self._cube.has_before,
-            design_effect=effect,
+            design_effect=effects.now,
             worth=gain / 2 - price,
             p=fisher(own, other),
             difference=difference,
-        )
-
-    def _tally(self, rows: NDArray[np.bool_], poor: int) -> Tally:
-        """Those rows by meeting."""
-        assert self._cube.meetings is not None
-        meetings = self._cube.meetings[rows]
-        if not len(meetings):
-            return Tally()
-        x = np.bincount(meetings, weights=self._cube.measures[poor][rows])
-        n = np.bincount(meetings, weights=self._cube.measures[poor + 1][rows])
-        return Tally(
-            int(np.count_nonzero(n)),
-            *(float(figure) for figure in (x.sum(), n.sum(), x @ x, x @ n, n @ n)),
         )
 
     def _told(self, best: _Checked, p_adjusted: float, others: list[_Checked]) -> Finding:
@@ -380,7 +395,10 @@ class _Search:
         sessions = self._cube.measures[NOW_TOTAL]
         found = []
         for other in others:
+            size = other.now.total / best.now.total
             if other is best or len(other.where) > len(best.where):
+                continue
+            if not ALIKE_MIN <= size <= 1 / ALIKE_MIN:
                 continue
             rows = self._cube.rows_of(other.where) & self._left
             either = float(sessions[inside | rows].sum())
