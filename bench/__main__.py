@@ -20,7 +20,7 @@ from msgspec import json
 from rich.console import Console
 from rich.table import Table
 
-from bench import capture_bench, measure_bench, rows, score_bench
+from bench import capture_bench, measure_bench, rank_bench, rows, score_bench
 from bench.load import BenchError
 from bench.rows import Bench, Row
 
@@ -35,6 +35,7 @@ PARTS: Final[dict[str, Callable[[Bench], list[Row]]]] = {
     "measure": measure_bench.rows,
     "score": score_bench.rows,
     "capture": capture_bench.rows,
+    "rank": rank_bench.rows,
     "collector": rows.collector,
 }
 
