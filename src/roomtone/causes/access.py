@@ -31,7 +31,7 @@ def found(state: State) -> Iterator[Draft]:
     signs = state.signs
     up, down, late = _bad(state)
     bad = (up | down | late) & ~state.taken
-    known = signs.known
+    known = signs.known & ~(signs.sender >= 0)  # what a sender explains speaks neither way
     for row in np.flatnonzero(bad.sum(axis=1) >= limits.BAD_CELLS_MIN).tolist():
         for span in spans(bad[row], known[row], step_s=signs.grid.step_s):
             yield _draft(state, row, span, _direction(state, row, span, up[row], down[row]))
@@ -87,7 +87,8 @@ def _draft(state: State, row: int, span: Span, direction: Direction) -> Draft:
         left_open=against.open,
         witnesses=rivals.fine_others(signs, row, span, state.weak),
         suffered=suffered,
-        text=_text(state, row, span, direction, proof, suffered),
+        text=_text(state, row, span, direction, proof, against)
+        + _heard(owner_of(session), suffered),
         advice=_advice(name_of(session), session.networkType),
     )
 
@@ -150,25 +151,34 @@ def _text(
     span: Span,
     direction: Direction,
     proof: list[Evidence],
-    suffered: list[str],
+    against: rivals.Rivals,
 ) -> str:
     session = state.signs.grid.sessions[row]
-    where = _network(session.networkType)
-    minutes = of_minutes(span, state.signs.grid)
+    said = _said(state, direction, proof)
+    where = f"{of_minutes(span, state.signs.grid)}{_network(session.networkType)}"
+    text = f"{name_of(session)} {said} in {where}"
+    for place in ("at that site", "on that server"):
+        there, bad = against.compared.get(place, (0, 0))
+        if there:
+            who = "nobody else" if not bad else f"{bad} of {people(there)}"
+            return f"{text}; {who} {place} had such troubles"
+    return text
+
+
+def _said(state: State, direction: Direction, proof: list[Evidence]) -> str:
     what = proof[0] if proof else None
+    way = WAYS[direction]
     if what is not None and what.figure.startswith("packetLoss"):
-        said = (
-            f"lost more than {what.threshold:g} % {WAYS[direction]} ({what.value:.1f} % on average)"
-        )
-    elif what is not None and what.figure.startswith("jitter"):
-        said = f"had a jitter of more than {what.threshold:g} ms {WAYS[direction]}"
-    else:
-        said = f"took more than {state.signs.thresholds.latency_ms.poor:g} ms there and back"
-    text = f"{minutes} of {name_of(session)}{where} {said}"
-    others = [who for who in suffered if who != owner_of(session)]
-    if others:
-        text += f"; {people(len(others))} heard or saw the gaps"
-    return f"{text}."
+        return f"lost more than {what.threshold:g} % {way} ({what.value:.1f} % on average)"
+    if what is not None and what.figure.startswith("jitter"):
+        return f"had a jitter of more than {what.threshold:g} ms {way}"
+    late = state.signs.thresholds.latency_ms.poor
+    return f"waited more than {late:g} ms for the way there and back"
+
+
+def _heard(row_owner: str, suffered: list[str]) -> str:
+    others = [who for who in suffered if who != row_owner]
+    return f"; {people(len(others))} heard or saw the gaps." if others else "."
 
 
 def _network(network: str) -> str:

@@ -20,7 +20,7 @@ def found(state: State) -> Iterator[Draft]:
     swinging = _oscillates(state)
     squeezed: tuple[tuple[Way, Mask], ...] = (
         ("up", _squeezed(state, "videoOut", "audioOut", state.up)),
-        ("down", _squeezed(state, "videoIn", "audioIn", state.down)),
+        ("down", _squeezed(state, "videoIn", "audioIn", state.signs.down)),
     )
     yield from _drafts(state, swinging, "up", swings=True)
     for way, mask in squeezed:
@@ -39,7 +39,7 @@ def _drafts(state: State, mask: Mask, way: Way, *, swings: bool) -> Iterator[Dra
 
 def _lost_rather(state: State, row: int, span: Span, way: Way) -> bool:
     """Whether so much is lost that it is a bad line, of which a low rate is the consequence."""
-    loss = (state.up if way == "up" else state.down)[row, span.cells]
+    loss = (state.up if way == "up" else state.signs.down)[row, span.cells]
     poor = state.signs.thresholds.loss_percent.poor
     return int((loss > poor).sum()) * 3 > len(span.bad)
 
@@ -99,7 +99,7 @@ def _swings(state: State, row: int, rate: Values, found: Mask) -> None:
     windows = np.lib.stride_tricks.sliding_window_view(values, width)
     means = windows.mean(axis=1)
     steps = np.diff(windows, axis=1)
-    large = np.abs(steps) >= limits.REVERSAL_PART * means[:, np.newaxis]
+    large = np.abs(steps) >= limits.REVERSAL_PART * float(quantile(values, 0.75))
     late = np.nan_to_num(state.rise[row, seen])
     delay = np.lib.stride_tricks.sliding_window_view(late, width)
     swing = np.quantile(delay, 0.9, axis=1) - np.quantile(delay, 0.1, axis=1)
@@ -128,7 +128,7 @@ def _draft(state: State, row: int, span: Span, way: Way, *, swings: bool) -> Dra
     usual, tall = float(quantile(rate, 0.75)), float(quantile(height, 0.75))
     low = (1 - limits.RATE_DROP) * usual
     against = rivals.of_session(signs, row, span, state.weak, ("cpu", "site", "server"))
-    lost = (state.up if way == "up" else state.down)[row]
+    lost = (state.up if way == "up" else state.signs.down)[row]
     poor = signs.thresholds.loss_percent.poor
     least = max(limits.SWING_MS, limits.RISE_PART / 2 * float(signs.base[row, 0]))
     against.add(

@@ -7,6 +7,7 @@ import numpy as np
 from msgspec import structs
 
 from roomtone.causes import limits, rivals
+from roomtone.causes.cpu import expected_fps
 from roomtone.causes.draft import Draft, evidence, name_of, of_minutes, owner_of
 from roomtone.causes.finding import Rival
 from roomtone.causes.signs import quantile
@@ -30,7 +31,9 @@ def _cameras(state: State) -> list[tuple[int, Span]]:
         & (columns["videoOut", "resolutionHeight"] >= limits.CAMERA_HEIGHT_MIN)
         & (columns["videoOut", "mediaBitRate"] >= limits.CAMERA_BITS_MIN)
     )
-    fine = signs.clean() & ~rivals.cpu_busy(signs) & ~state.taken & ~signs.grid.tcp
+    received = columns["videoIn", "frameRate"]
+    fluent = ~(received < limits.SLOW_FPS_PART * expected_fps(received))
+    fine = fluent & signs.clean() & ~rivals.cpu_busy(signs) & ~state.taken & ~signs.grid.tcp
     bad: Mask = few & fine
     return [
         (row, span)

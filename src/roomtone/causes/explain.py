@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 from typing import Final
 
-from roomtone.causes import access, bandwidth, cpu, device, groups, limits, path, together
+from roomtone.causes import access, bandwidth, cpu, device, groups, limits, path, together, verdicts
 from roomtone.causes.draft import Draft, finished
 from roomtone.causes.finding import Finding
 from roomtone.causes.grid import grid
@@ -37,4 +37,8 @@ def explain(
     for rule in (path.found, cpu.found, bandwidth.found, path.shifted, access.found, device.found):
         drafts += rule(shared)
     findings = [finished(made, draft) for draft in drafts[: limits.FINDINGS_MAX]]
+    if scores is not None:
+        poor = verdicts.poor_of(sessions, scores)
+        verdicts.add_viewers(findings, poor)
+        findings += list(verdicts.unexplained(findings, poor, thresholds))
     return sorted(findings, key=lambda finding: (finding.start, finding.family, finding.owner))

@@ -20,6 +20,8 @@ from roomtone.model import MediaSession
 Kind = Literal["cluster", "region", "address", "network", "subnet", "provider"]
 PREFIX_BITS: Final = {4: 16, 6: 32}
 """What one provider announces together, roughly (O): there is no routing table here."""
+PLACE_BITS: Final = {4: 24, 6: 48}
+"""What is one place, roughly (O): a bad server is bad for more than one."""
 
 
 class Group(Struct):
@@ -53,8 +55,18 @@ def address_of(session: MediaSession) -> str:
 @lru_cache(maxsize=4_096)
 def prefix_of(address: str) -> str:
     """The provider's part of an address, "" for none."""
+    return _network_of(address, PREFIX_BITS)
+
+
+@lru_cache(maxsize=4_096)
+def place_of(address: str) -> str:
+    """The part of an address that homes of a street, or an office, have in common."""
+    return _network_of(address, PLACE_BITS)
+
+
+def _network_of(address: str, widths: dict[int, int]) -> str:
     try:
-        bits = PREFIX_BITS[ipaddress.ip_address(address).version]
+        bits = widths[ipaddress.ip_address(address).version]
         return str(ipaddress.ip_network(f"{address}/{bits}", strict=False))
     except ValueError:
         return ""
@@ -83,7 +95,7 @@ def groups(sessions: list[MediaSession]) -> list[Group]:
         subnet = subnet_of(session)
         if subnet:
             found["subnet", f"{subnet}.0/24", address].append(row)
-    order: tuple[Kind, ...] = ("cluster", "provider", "region", "address", "network", "subnet")
+    order: tuple[Kind, ...] = ("cluster", "region", "provider", "address", "network", "subnet")
     made = [
         Group(kind, owner, np.array(rows), place)
         for (kind, owner, place), rows in found.items()
@@ -96,7 +108,7 @@ class _Meeting(Struct):
     """Who sits where, as numbers."""
 
     addresses: NDArray[np.intp]
-    prefixes: NDArray[np.intp]
+    places: NDArray[np.intp]
 
 
 def hits(signs: Signs) -> list[Hit]:
@@ -107,7 +119,7 @@ def hits(signs: Signs) -> list[Hit]:
         return []
     meeting = _Meeting(
         _numbers([address_of(s) or f"\x00{i}" for i, s in enumerate(sessions)]),
-        _numbers([prefix_of(address_of(s)) or f"\x00{i}" for i, s in enumerate(sessions)]),
+        _numbers([place_of(address_of(s)) or f"\x00{i}" for i, s in enumerate(sessions)]),
     )
     candidates = groups(sessions)
     found: list[Hit] = []
@@ -153,13 +165,15 @@ def _hit(signs: Signs, group: Group, bad: Mask, known: Mask, meeting: _Meeting) 
         covered[span.cells] = True
     for span in whole:
         alike = rows[_alike(mine, seen, covered, span)]
+        hurt_here = rows[_hurt(mine, seen, span)]
         if len(alike) < _sessions_min(group) or not _places(group, alike, meeting):
             continue
         outside = np.setdiff1d(np.arange(len(bad)), rows)
         busy = outside[known[outside, span.cells].any(axis=1)]
         hurt = int((bad[busy, span.cells].mean(axis=1) >= limits.ALIKE_MIN).sum())
         active = int(known[rows, span.cells].any(axis=1).sum())
-        found.append(Hit(group, span, alike, len(busy), hurt, len(alike) / (active + hurt)))
+        fit = len(alike) / (active + hurt)
+        found.append(Hit(group, span, hurt_here, len(busy), hurt, fit))
     return found
 
 
@@ -184,8 +198,8 @@ def _spread(group: Group, mine: Mask, seen: Mask, meeting: _Meeting) -> Mask:
         enough = bad_addresses >= limits.PROVIDER_ADDRESSES_MIN
         wide: Mask = enough & (bad_addresses >= limits.SITE_PART * addresses)
         return wide
-    bad_prefixes, _ = _by_place(mine, seen, meeting.prefixes[group.rows])
-    enough = bad_prefixes >= limits.SERVER_PREFIXES_MIN
+    bad_places, _ = _by_place(mine, seen, meeting.places[group.rows])
+    enough = bad_places >= limits.SERVER_PLACES_MIN
     spread: Mask = enough & (bad_addresses >= limits.SERVER_PART * addresses)
     return spread
 
@@ -204,8 +218,15 @@ def _places(group: Group, rows: NDArray[np.intp], meeting: _Meeting) -> bool:
     if group.kind == "provider":
         return len(set(meeting.addresses[rows].tolist())) >= limits.PROVIDER_ADDRESSES_MIN
     if group.kind in ("region", "cluster"):
-        return len(set(meeting.prefixes[rows].tolist())) >= limits.SERVER_PREFIXES_MIN
+        return len(set(meeting.places[rows].tolist())) >= limits.SERVER_PLACES_MIN
     return True
+
+
+def _hurt(mine: Mask, seen: Mask, span: Span) -> Mask:
+    """Which members were bad when the group was, whatever they were at other times."""
+    while_hit = mine[:, span.cells].sum(axis=1)
+    hurt: Mask = (while_hit > 0) & (while_hit >= limits.ALIKE_MIN * seen[:, span.cells].sum(axis=1))
+    return hurt
 
 
 def _alike(mine: Mask, seen: Mask, covered: Mask, span: Span) -> Mask:

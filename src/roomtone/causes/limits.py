@@ -24,14 +24,15 @@ BASE_QUANTILE: Final = 0.1
 # What a sender's loss explains of a receiver's (O).
 FORWARDED_PART: Final = 1.5
 FORWARDED_PERCENT: Final = 1.5
-COMMON_PART: Final = 0.4
+OWN_WINDOW: Final = 4
+"""So many intervals on either side tell whether a receiver's loss is mostly its own."""
 ONE_WAY_RATIO: Final = 3.0
 """From here on a loss has a direction."""
 
 # Groups.
 SERVER_SESSIONS_MIN: Final = 3  # S
 SERVER_PART: Final = 0.5  # S
-SERVER_PREFIXES_MIN: Final = 2  # S
+SERVER_PLACES_MIN: Final = 2  # S
 SITE_SESSIONS_MIN: Final = 2  # O
 SITE_PART: Final = 2 / 3  # O
 PROVIDER_ADDRESSES_MIN: Final = 3  # O
@@ -55,7 +56,7 @@ AUDIO_HELD_PART: Final = 0.6  # O
 VARIATION_MIN: Final = 0.35  # S
 REVERSALS_MIN: Final = 3  # S
 REVERSAL_WINDOW: Final = 10  # S
-REVERSAL_PART: Final = 0.2  # O: a smaller swing is none
+REVERSAL_PART: Final = 0.25  # O: of the usual rate; a smaller step is none
 SWING_MS: Final = 25.0  # O: of the latency, without which a camera's rate may swing as it likes
 
 # Devices.

@@ -130,7 +130,8 @@ def shifted(state: State) -> Iterator[Draft]:
     low = signs.base
     raised = signs.rtt >= low + np.maximum(limits.SHIFT_MS, low)
     lossy = signs.thresholds.loss_percent.good
-    bad = raised & ~(state.up >= lossy) & ~(state.down >= lossy) & ~state.taken & ~state.grouped
+    bad = raised & ~(state.up >= lossy) & ~(signs.down >= lossy) & ~signs.grid.tcp
+    bad &= ~state.taken & ~state.grouped
     for row in np.flatnonzero(bad.sum(axis=1) >= limits.SHIFT_CELLS_MIN).tolist():
         for span in spans(bad[row], signs.known[row], step_s=signs.grid.step_s):
             if _steady(signs.rise[row, span.bad], span):

@@ -4,7 +4,7 @@ import math
 from collections.abc import Iterable
 
 import numpy as np
-from msgspec import Struct
+from msgspec import Struct, field
 
 from roomtone.causes import limits
 from roomtone.causes.draft import known_mean
@@ -19,6 +19,8 @@ class Rivals(Struct):
 
     out: list[Rival]
     open: list[Rival]
+    compared: dict[str, tuple[int, int]] = field(default_factory=dict)
+    """How many others there were "at that site", "on that server", and how many of them bad."""
 
     def add(self, family: str, why: str, *, out: bool) -> None:
         """One more rival."""
@@ -80,7 +82,7 @@ def _site(signs: Signs, row: int, span: Span, weak: Mask, rivals: Rivals) -> Non
     sessions = signs.grid.sessions
     address = address_of(sessions[row])
     same = [i for i, other in enumerate(sessions) if address and address_of(other) == address]
-    there, bad = _alike(signs, row, span, weak, same)
+    there, bad = rivals.compared["at that site"] = _alike(signs, row, span, weak, same)
     if not there:
         rivals.add("site", "nobody else is at that site to compare with", out=False)
     else:
@@ -91,7 +93,7 @@ def _server(signs: Signs, row: int, span: Span, weak: Mask, rivals: Rivals) -> N
     sessions = signs.grid.sessions
     region = sessions[row].serverRegion
     same = [i for i, other in enumerate(sessions) if region and other.serverRegion == region]
-    there, bad = _alike(signs, row, span, weak, same)
+    there, bad = rivals.compared["on that server"] = _alike(signs, row, span, weak, same)
     if not there:
         rivals.add("server", "nobody else is on that server to compare with", out=False)
     else:

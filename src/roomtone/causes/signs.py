@@ -121,7 +121,7 @@ def around(values: Values) -> Values:
 def _senders(up: Values, down: Values, fair: float) -> NDArray[np.intp]:
     """Whose uplink explains what each session lost: gaps are forwarded to everybody who listens.
 
-    The loss may not be much more than that sender's, and the other listeners must share it.
+    The loss may not be much more than that sender's, nor than what the other listeners lost.
     """
     rows, count = up.shape
     sender = np.full((rows, count), -1, dtype=np.intp)
@@ -143,10 +143,22 @@ def _senders(up: Values, down: Values, fair: float) -> NDArray[np.intp]:
         (down >= fair)
         & (loss >= fair)
         & (down <= limits.FORWARDED_PART * loss + limits.FORWARDED_PERCENT)
-        & (common >= limits.COMMON_PART * down)
+        & (down <= limits.FORWARDED_PART * common + limits.FORWARDED_PERCENT)
     )
-    sender[explained] = who[explained]
-    return sender
+    sender[explained & ~_mostly_own(down >= fair, explained)] = 0
+    return np.where(sender == 0, who, sender)
+
+
+def _mostly_own(bad: Mask, explained: Mask) -> Mask:
+    """Where, for a while around, more of what was lost is the receiver's own than a sender's."""
+    balance = (bad & ~explained).astype(np.int64) - explained
+    width = limits.OWN_WINDOW
+    total = np.zeros(balance.shape, dtype=np.int64)
+    for shift in range(-width, width + 1):
+        low, high = max(0, shift), balance.shape[1] + min(0, shift)
+        total[:, low:high] += balance[:, low - shift : high - shift]
+    own: Mask = total > 0
+    return own
 
 
 def directed(values: Values, thresholds: Thresholds) -> Mask:

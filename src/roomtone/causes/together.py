@@ -35,7 +35,7 @@ def found(signs: Signs, hits: list[Hit]) -> Iterator[Draft]:
 
 
 def _draft(signs: Signs, hit: Hit) -> Draft:
-    group, span, sessions = hit.group, hit.span, signs.grid.sessions
+    group, span = hit.group, hit.span
     family: Family = "server" if group.kind in ("cluster", "region") else "site"
     up, down, rise = (_median(values[hit.rows]) for values in (signs.up, signs.down, signs.rise))
     ruled_out, left_open = _rivals(signs, hit)
@@ -48,10 +48,18 @@ def _draft(signs: Signs, hit: Hit) -> Draft:
         ruled_out=ruled_out,
         left_open=left_open,
         witnesses=hit.others - hit.others_bad,
-        suffered=list(dict.fromkeys(owner_of(sessions[row]) for row in hit.rows.tolist())),
+        suffered=_suffered(signs, hit),
         text=_text(signs, hit, up, down, rise),
         advice=ADVICE[group.kind].format(owner=group.owner),
     )
+
+
+def _suffered(signs: Signs, hit: Hit) -> list[str]:
+    """Those who were hit, then those elsewhere who lost what they had lost."""
+    sessions = signs.grid.sessions
+    heard = np.isin(signs.sender[:, hit.span.cells], hit.rows).any(axis=1)
+    rows = [*hit.rows.tolist(), *np.flatnonzero(heard).tolist()]
+    return list(dict.fromkeys(owner_of(sessions[row]) for row in rows))
 
 
 def _median(values: Values) -> Values:
@@ -115,10 +123,14 @@ def _rivals(signs: Signs, hit: Hit) -> tuple[list[Rival], list[Rival]]:
     else:
         left.append(Rival(family="everybody", why="nobody outside to compare with"))
     addresses = len({address_of(session) for session in sessions})
-    prefixes = len({prefix_of(address_of(session)) for session in sessions})
+    providers = {prefix_of(address_of(session)) for session in sessions}
     if hit.group.kind in ("cluster", "region"):
-        why = f"they sit behind {addresses} addresses of {prefixes} providers"
+        why = f"they sit behind {addresses} addresses"
         out.append(Rival(family="site", why=why))
+        if len(providers) > 1:
+            out.append(Rival(family="provider", why=f"of {len(providers)} providers"))
+        else:
+            left.append(Rival(family="provider", why="all of them have the same"))
     else:
         out.append(Rival(family="uplink", why=f"{len(sessions)} people had it at the same time"))
     return out, left
