@@ -15,6 +15,7 @@ LAYERS = (
     ("__init__", "errors", "model"),
     ("config",),
     ("measure", "score"),
+    ("causes",),
     ("sources",),
     ("store", "metrics"),
     ("auth", "cache", "decoding", "detail", "limits", "writer"),

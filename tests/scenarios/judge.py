@@ -10,6 +10,7 @@ from dataclasses import dataclass, field
 
 from roomtone.causes import Finding, explain
 from roomtone.model import MediaSession, epoch_ms
+from tests.scenarios import demonstration
 from tests.scenarios.stage import START_MS, Expected, Scenario, play
 
 SLACK_INTERVALS = 3
@@ -52,6 +53,15 @@ def judge(scenarios: Iterable[Scenario], seeds: Iterable[int]) -> Tally:
         for seed in seeds:
             sessions = play(scenario, seed)
             compare(tally, scenario, sessions, explain(sessions), seed)
+    return tally
+
+
+def judge_demonstration(seeds: Iterable[int]) -> Tally:
+    """The same for the demonstration's meetings."""
+    tally = Tally()
+    for seed in seeds:
+        for scenario, made in demonstration.played(seed):
+            compare(tally, scenario, made.sessions, explain(made.sessions), seed)
     return tally
 
 
