@@ -38,26 +38,26 @@ def _drafts(state: State, mask: Mask, way: Way, *, swings: bool) -> Iterator[Dra
 
 
 def _lost_rather(state: State, row: int, span: Span, way: Way) -> bool:
-    """Whether so much is lost that it is a bad line, of which a low rate is the consequence."""
+    """Whether it is a bad line rather, of which a low rate is the consequence."""
     loss = (state.up if way == "up" else state.signs.down)[row, span.cells]
-    poor = state.signs.thresholds.loss_percent.poor
-    return int((loss > poor).sum()) * 3 > len(span.bad)
+    fair = state.signs.thresholds.loss_percent.good
+    return int((loss >= fair).sum()) * 3 > len(span.bad)
 
 
 def _squeezed(state: State, video: StreamKind, audio: StreamKind, loss: Values) -> Mask:
-    """Rate -30 %, height stepped down, latency up, loss not poor yet, audio held."""
+    """Rate -30 %, height stepped down, latency up, next to no loss yet, audio held."""
     columns = state.signs.grid.columns
     rate, height = columns[video, "mediaBitRate"], columns[video, "resolutionHeight"]
     usual = quantile(rate, 0.75)[:, np.newaxis]
     tall = quantile(height, 0.75)[:, np.newaxis]
     voice = columns[audio, "mediaBitRate"]
     held = limits.AUDIO_HELD_PART * quantile(voice, 0.5)[:, np.newaxis]
-    poor = state.signs.thresholds.loss_percent.poor
+    fair = state.signs.thresholds.loss_percent.good
     squeezed: Mask = (
         (rate <= (1 - limits.RATE_DROP) * usual)
         & (height < tall)
         & _delayed(state)
-        & ~(loss > poor)
+        & ~(loss >= fair)
         & ~(voice < held)
         & ~rivals.cpu_busy(state.signs)
     )
@@ -88,8 +88,8 @@ def _oscillates(state: State) -> Mask:
 def _swings(state: State, row: int, rate: Values, found: Mask) -> None:
     """Mark the windows of one session."""
     width = limits.REVERSAL_WINDOW
-    poor = state.signs.thresholds.loss_percent.poor
-    other = state.grouped[row] | state.taken[row] | (state.up[row] > poor)
+    fair = state.signs.thresholds.loss_percent.good
+    other = state.grouped[row] | state.taken[row] | (state.up[row] >= fair)
     seen = np.flatnonzero(~np.isnan(rate) & ~other)
     if len(seen) < width:
         return
@@ -129,7 +129,6 @@ def _draft(state: State, row: int, span: Span, way: Way, *, swings: bool) -> Dra
     low = (1 - limits.RATE_DROP) * usual
     against = rivals.of_session(signs, row, span, state.weak, ("cpu", "site", "server"))
     lost = (state.up if way == "up" else state.signs.down)[row]
-    poor = signs.thresholds.loss_percent.poor
     least = max(limits.SWING_MS, limits.RISE_PART / 2 * float(signs.base[row, 0]))
     against.add(
         f"{way}link", f"{_mean(lost, span):.1f} % lost: the rate fell before that", out=True
@@ -158,7 +157,7 @@ def _draft(state: State, row: int, span: Span, way: Way, *, swings: bool) -> Dra
             f"In {minutes} the video of {name_of(session)} had too little room {where}: its bit "
             f"rate {said} from {usual / 1000:.0f} to {_mean(rate, span) / 1000:.0f} kbit/s and the "
             f"latency rose by {_mean(state.rise[row], span):.0f} ms, with "
-            f"{_mean(lost, span):.1f} % lost (poor is {poor:g} %)."
+            f"{_mean(lost, span):.1f} % lost."
         ),
         advice=(
             f"Ask {name_of(session)} what else uses the line (a backup, another call), or to send "

@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 
 from roomtone.causes import limits
 from roomtone.causes.signs import Signs
-from roomtone.causes.spans import Mask, Span, Values, spans
+from roomtone.causes.spans import Mask, Span, Values, closed, spans
 from roomtone.model import MediaSession
 
 Kind = Literal["cluster", "region", "address", "network", "subnet", "provider"]
@@ -113,7 +113,7 @@ class _Meeting(Struct):
 
 def hits(signs: Signs) -> list[Hit]:
     """The groups that were hit, one root a trouble."""
-    bad, known = signs.weak(), signs.known
+    bad, known = closed(signs.weak()), signs.known
     sessions = list(signs.grid.sessions)
     if len(sessions) < limits.SITE_SESSIONS_MIN or bad.sum(axis=0).max() < 2:
         return []

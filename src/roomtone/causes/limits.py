@@ -11,6 +11,7 @@ CELLS_MAX: Final = 2**19
 # Spans (O).
 BAD_CELLS_MIN: Final = 2
 GAP_CELLS_MAX: Final = 2
+GAP_PART: Final = 1 / 3
 GAP_S_MAX: Final = 600.0
 SUSTAINED_CELLS: Final = 5
 """So many intervals whose mean is between fair and poor count as well as two that are poor."""

@@ -1,4 +1,4 @@
-"""From intervals that are bad to spans of time: two of three, gaps of two bridged."""
+"""From intervals that are bad to spans of time: two of three, short gaps bridged."""
 
 from typing import Final
 
@@ -44,15 +44,36 @@ def spans(
     kept = at[np.append(near, False) | np.insert(near, 0, False)]
     if len(kept) < cells_min:
         return []
-    gaps_s = np.diff(seen[kept]) * step_s
-    breaks = np.diff(kept) > limits.GAP_CELLS_MAX + 1
-    breaks |= (gaps_s > limits.GAP_S_MAX) & (np.diff(kept) > 1)
     found = []
-    for part in np.split(kept, np.flatnonzero(breaks) + 1):
+    for part in _runs(kept, seen, step_s):
         if len(part) >= cells_min:
             cells = seen[part]
             count = int(part[-1] - part[0]) + 1
             found.append(Span(int(cells[0]), int(cells[-1]) + 1, cells, count))
+    return found
+
+
+def _runs(kept: Cells, seen: Cells, step_s: float) -> list[Cells]:
+    """Cut where it was fine for long: longer than two intervals and a third of the bad before."""
+    gaps = np.diff(kept) - 1
+    gaps_s = np.diff(seen[kept]) * step_s
+    breaks = [0]
+    for at in np.flatnonzero(gaps > limits.GAP_CELLS_MAX).tolist():
+        if gaps[at] > limits.GAP_PART * (at + 1 - breaks[-1]) or gaps_s[at] > limits.GAP_S_MAX:
+            breaks.append(at + 1)
+    return np.split(kept, breaks[1:])
+
+
+def closed(bad: Mask) -> Mask:
+    """Rows without single bad intervals, and with what is between two that are near each other.
+
+    People at one place do not lose in the very same intervals, so each one's are closed first.
+    """
+    before, after = np.zeros_like(bad), np.zeros_like(bad)
+    for shift in range(1, WINDOW):
+        before[:, shift:] |= bad[:, :-shift]
+        after[:, :-shift] |= bad[:, shift:]
+    found: Mask = (bad & (before | after)) | (before & after)
     return found
 
 
