@@ -30,6 +30,21 @@ class Tally:
     sure_right: list[float] = field(default_factory=list)
     sure_false: list[float] = field(default_factory=list)
 
+    def add(self, other: "Tally") -> None:
+        """Count what another has counted, too."""
+        for mine, theirs in (
+            (self.right, other.right),
+            (self.false, other.false),
+            (self.missed, other.missed),
+        ):
+            mine.update(theirs)
+        self.meetings += other.meetings
+        self.clean_meetings += other.clean_meetings
+        self.false_on_clean += other.false_on_clean
+        self.mistakes += other.mistakes
+        self.sure_right += other.sure_right
+        self.sure_false += other.sure_false
+
     def precision(self, family: str | None = None) -> float:
         """Of the findings, those that are right; 1 without any."""
         right, false = _of(self.right, family), _of(self.false, family)
