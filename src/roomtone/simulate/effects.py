@@ -31,6 +31,9 @@ FurtherKind = Literal[
     "thumbnail",
     "still share",
     "spike",
+    "mild uplink",
+    "shaky downlink",
+    "full queue",
 ]
 
 
@@ -175,6 +178,23 @@ def _spike(rng: Random, condition: Condition, age: int) -> None:
     worsen(condition, up=rng.uniform(8, 25), down=rng.uniform(8, 25), rtt_ms=200)
 
 
+def _mild_uplink(rng: Random, condition: Condition, age: int) -> None:
+    worsen(condition, up=rng.uniform(3, 5.5), down=0.0, rtt_ms=rng.uniform(5, 40))
+
+
+def _shaky_downlink(rng: Random, condition: Condition, age: int) -> None:
+    """Packets come in bursts, but they come."""
+    condition.jitter_down_ms += rng.uniform(30, 60)
+    condition.rtt_ms += rng.uniform(10, 50)
+
+
+def _full_queue(rng: Random, condition: Condition, age: int) -> None:
+    """Somebody uploads: nothing is lost, all of it waits."""
+    condition.rtt_ms += rng.uniform(250, 700)
+    condition.jitter_up_ms += rng.uniform(5, 25)
+    condition.capacity_up = rng.uniform(300_000, 900_000)
+
+
 EFFECTS: Final[dict[FurtherKind, Effect]] = {
     "bad downlink": _bad_downlink,
     "bad access": _bad_access,
@@ -196,4 +216,7 @@ EFFECTS: Final[dict[FurtherKind, Effect]] = {
     "thumbnail": _thumbnail,
     "still share": _still_share,
     "spike": _spike,
+    "mild uplink": _mild_uplink,
+    "shaky downlink": _shaky_downlink,
+    "full queue": _full_queue,
 }
