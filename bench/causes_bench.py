@@ -12,6 +12,7 @@ from typing import Final
 
 from tests.scenarios.after import AFTER
 from tests.scenarios.before import BEFORE
+from tests.scenarios.hard import HARD
 from tests.scenarios.judge import Tally, judge, judge_demonstration
 from tests.scenarios.stage import START_MS
 
@@ -32,6 +33,7 @@ LIMIT_MS: Final = 50.0
 PARTS: Final[dict[str, Callable[[], Tally]]] = {
     "written before the rules": lambda: judge(BEFORE, SEEDS),
     "written after the rules": lambda: judge(AFTER, SEEDS),
+    "harder ones, written last": lambda: judge(HARD, SEEDS),
     "the demonstration's meetings": lambda: judge_demonstration(SEEDS),
 }
 

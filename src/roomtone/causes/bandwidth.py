@@ -16,24 +16,27 @@ Way = Literal["up", "down"]
 
 
 def found(state: State) -> Iterator[Draft]:
-    """Findings about bandwidth: oscillation first, which looks like several collapses."""
-    swinging = _oscillates(state)
-    squeezed: tuple[tuple[Way, Mask], ...] = (
-        ("up", _squeezed(state, "videoOut", "audioOut", state.up)),
-        ("down", _squeezed(state, "videoIn", "audioIn", state.signs.down)),
-    )
-    yield from _drafts(state, swinging, "up", swings=True)
-    for way, mask in squeezed:
-        yield from _drafts(state, mask, way, swings=False)
+    """Findings about bandwidth; where it swings, what is low between the swings belongs to it."""
+    swings = _oscillates(state)
+    up = _squeezed(state, "videoOut", "audioOut", state.up)
+    down = _squeezed(state, "videoIn", "audioIn", state.signs.down)
+    yield from _drafts(state, up | swings, "up", swings)
+    yield from _drafts(state, down, "down", np.zeros_like(swings))
 
 
-def _drafts(state: State, mask: Mask, way: Way, *, swings: bool) -> Iterator[Draft]:
+def _drafts(state: State, mask: Mask, way: Way, swings: Mask) -> Iterator[Draft]:
     bad = mask & ~state.taken & ~state.grouped
     rate = state.signs.grid.columns["videoOut" if way == "up" else "videoIn", "mediaBitRate"]
     for row in np.flatnonzero(bad.any(axis=1)).tolist():
-        for span in spans(bad[row], ~np.isnan(rate[row]), step_s=state.signs.grid.step_s):
+        for span in spans(
+            bad[row],
+            ~np.isnan(rate[row]),
+            step_s=state.signs.grid.step_s,
+            cells_min=limits.SQUEEZED_CELLS_MIN,
+        ):
             if not _lost_rather(state, row, span, way):
-                yield _draft(state, row, span, way, swings=swings)
+                swung = bool(swings[row, span.bad].mean() > limits.ALIKE_MIN)
+                yield _draft(state, row, span, way, swings=swung)
                 state.take(row, span)
 
 
@@ -102,7 +105,8 @@ def _swings(state: State, row: int, rate: Values, found: Mask) -> None:
     large = np.abs(steps) >= limits.REVERSAL_PART * float(quantile(values, 0.75))
     late = np.nan_to_num(state.rise[row, seen])
     delay = np.lib.stride_tricks.sliding_window_view(late, width)
-    swing = np.quantile(delay, 0.9, axis=1) - np.quantile(delay, 0.1, axis=1)
+    low = windows < means[:, np.newaxis]
+    swing = _mean_where(delay, low) - _mean_where(delay, ~low)
     turns = np.array([_turns(s[big]) for s, big in zip(steps, large, strict=True)])
     hit = (
         (windows.std(axis=1) > limits.VARIATION_MIN * means)
@@ -111,6 +115,12 @@ def _swings(state: State, row: int, rate: Values, found: Mask) -> None:
     )
     for at in np.flatnonzero(hit).tolist():
         found[seen[at : at + width]] = True
+
+
+def _mean_where(values: Values, where: Mask) -> Values:
+    """The mean of some of each row; 0 of none."""
+    mean: Values = (values * where).sum(axis=1) / np.maximum(1, where.sum(axis=1))
+    return mean
 
 
 def _turns(steps: Values) -> int:

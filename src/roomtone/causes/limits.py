@@ -53,12 +53,13 @@ EXPECTED_FPS: Final = 24.0
 
 # Bandwidth.
 RATE_DROP: Final = 0.3  # S
+SQUEEZED_CELLS_MIN: Final = 3  # O: senders feel their way up for two
 AUDIO_HELD_PART: Final = 0.6  # O
 VARIATION_MIN: Final = 0.35  # S
 REVERSALS_MIN: Final = 3  # S
 REVERSAL_WINDOW: Final = 10  # S
 REVERSAL_PART: Final = 0.25  # O: of the usual rate; a smaller step is none
-SWING_MS: Final = 25.0  # O: of the latency, without which a camera's rate may swing as it likes
+SWING_MS: Final = 25.0  # O: more latency while the rate is low; else it swings for other reasons
 
 # Devices.
 CAMERA_FPS: Final = 5.0  # S

@@ -152,11 +152,13 @@ def _senders(up: Values, down: Values, fair: float) -> NDArray[np.intp]:
 def _mostly_own(bad: Mask, explained: Mask) -> Mask:
     """Where, for a while around, more of what was lost is the receiver's own than a sender's."""
     balance = (bad & ~explained).astype(np.int64) - explained
-    width = limits.OWN_WINDOW
-    total = np.zeros(balance.shape, dtype=np.int64)
-    for shift in range(-width, width + 1):
-        low, high = max(0, shift), balance.shape[1] + min(0, shift)
-        total[:, low:high] += balance[:, low - shift : high - shift]
+    count = balance.shape[1]
+    sums = np.zeros((len(balance), count + 1), dtype=np.int64)
+    balance.cumsum(axis=1, out=sums[:, 1:])
+    cells = np.arange(count)
+    low = np.maximum(0, cells - limits.OWN_WINDOW)
+    high = np.minimum(count, cells + limits.OWN_WINDOW + 1)
+    total = sums[:, high] - sums[:, low]
     own: Mask = total > 0
     return own
 
