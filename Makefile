@@ -9,7 +9,7 @@ PIP_INSTALL := $(VENV)/pip-install
 CONSTRAINTS := $(if $(wildcard constraints.txt),-c constraints.txt)
 DEBIAN := chromium curl iproute2 iptables ethtool firefox-esr coturn janus rtpengine-daemon sip-tester tshark
 
-.PHONY: run test truth lint bench clean constraints debian
+.PHONY: run test truth lint bench bench-causes clean constraints debian
 .DELETE_ON_ERROR:
 
 run: $(VENV)/run.stamp
@@ -31,6 +31,10 @@ lint: $(VENV)/dev.stamp
 
 bench: $(VENV)/bench.stamp
 	$(BIN)/python -m bench $(BENCH_FLAGS)
+
+# Precision and recall of the causes on simulated meetings; writes them into docs/causes.md.
+bench-causes: $(VENV)/dev.stamp
+	$(BIN)/python -m bench causes
 
 clean:
 	rm -rf $(VENV) .mypy_cache .ruff_cache .pytest_cache .hypothesis build dist bench/out

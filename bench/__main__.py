@@ -20,7 +20,7 @@ from msgspec import json
 from rich.console import Console
 from rich.table import Table
 
-from bench import capture_bench, measure_bench, rank_bench, rows, score_bench
+from bench import capture_bench, causes_bench, measure_bench, rank_bench, rows, score_bench
 from bench.load import BenchError
 from bench.rows import Bench, Row
 
@@ -34,10 +34,14 @@ PARTS: Final[dict[str, Callable[[Bench], list[Row]]]] = {
     "disk": rows.disk,
     "measure": measure_bench.rows,
     "score": score_bench.rows,
+    "causes": causes_bench.rows,
     "capture": capture_bench.rows,
     "rank": rank_bench.rows,
     "collector": rows.collector,
 }
+
+NEEDS_NOTHING: Final = frozenset({"measure", "score", "causes"})
+"""Parts without a server."""
 
 
 def main() -> None:
@@ -49,7 +53,8 @@ def main() -> None:
     options = parser.parse_args()
     if unknown := set(options.parts) - set(PARTS):
         parser.error(f"no such part: {' '.join(sorted(unknown))}")
-    install_what_is_missing()
+    if not options.parts or set(options.parts) - NEEDS_NOTHING:
+        install_what_is_missing()
     with tempfile.TemporaryDirectory(prefix="roomtone-bench-", dir=ON_DISK) as folder:
         Path(folder).chmod(0o755)  # nginx's worker and PostgreSQL are other users
         bench = Bench(folder=Path(folder), rounds=options.rounds, seconds=options.seconds)

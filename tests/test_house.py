@@ -15,6 +15,7 @@ LAYERS = (
     ("__init__", "errors", "model"),
     ("config",),
     ("measure", "score", "fleet"),
+    ("causes",),
     ("sources",),
     ("store", "metrics"),
     ("auth", "cache", "decoding", "detail", "limits", "writer"),
@@ -80,7 +81,7 @@ def test_modules_and_functions_are_short_and_say_what_they_are(path: Path) -> No
 def test_the_pure_parts_see_neither_store_nor_http(path: Path) -> None:
     part = path.relative_to(SOURCE).parts[0].removesuffix(".py")
     imported = {module.split(".")[0] for module in imports_of(ast.parse(path.read_text()))}
-    if part in ("measure", "score", "sources", "fleet"):
+    if part in ("measure", "score", "causes", "sources", "fleet"):
         assert imported.isdisjoint({"apsw", "starlette", "uvicorn", "time", "asyncio"})
     if part == "store":
         assert imported.isdisjoint({"starlette", "uvicorn", "httpx2"})

@@ -30,7 +30,8 @@ from roomtone.model import (
 )
 from roomtone.simulate import series
 from roomtone.simulate.cast import TITLES, Person, cast
-from roomtone.simulate.script import Condition, Trouble, conditions, troubles
+from roomtone.simulate.effects import Condition
+from roomtone.simulate.script import Trouble, conditions, troubles
 
 TITLE_PREFIX: Final = "Simulated: "
 PAUSE_MS: Final = 10 * 60_000
@@ -107,29 +108,56 @@ def meeting(
     """One meeting. `index` chooses the title and the troubles; all of it is chance by the seed."""
     assert participants > 0
     rng = Random(f"roomtone/{seed}/{index}/{start_ms}/{interval_s}")
-    stage = _stage(rng, index, participants, minutes, start_ms, interval_s)
+    intervals = max(1, minutes * 60 // interval_s)
+    people = cast(rng, participants)
+    script = troubles(rng, people, intervals, index=index)
+    stage = _stage(rng, people, script, intervals, start_ms=start_ms, interval_s=interval_s)
+    return _played(rng, stage, minutes, title or TITLES[index % len(TITLES)])
+
+
+def scripted(
+    people: list[Person],
+    script: list[Trouble],
+    *,
+    seed: int,
+    minutes: int,
+    start_ms: int,
+    interval_s: int = 60,
+    title: str = "scripted",
+) -> SimulatedMeeting:
+    """A meeting of these people in which this happens; all else is chance by the seed."""
+    rng = Random(f"roomtone/scripted/{seed}/{title}")
+    intervals = max(1, minutes * 60 // interval_s)
+    stage = _stage(rng, people, script, intervals, start_ms=start_ms, interval_s=interval_s)
+    return _played(rng, stage, minutes, title)
+
+
+def _played(rng: Random, stage: _Stage, minutes: int, title: str) -> SimulatedMeeting:
     host = stage.people[0]
     news = MeetingNews(
         id=stage.meeting_id,
-        title=TITLE_PREFIX + (title or TITLES[index % len(TITLES)]),
-        start=iso_s(start_ms),
-        end=iso_s(start_ms + minutes * 60_000),
+        title=TITLE_PREFIX + title,
+        start=iso_s(stage.start_ms),
+        end=iso_s(stage.start_ms + minutes * 60_000),
         hostDisplayName=host.name,
         hostEmail=host.email,
         siteUrl="roomtone.example",
     )
-    sessions = [_session(rng, stage, who) for who in range(participants)]
+    sessions = [_session(rng, stage, who) for who in range(len(stage.people))]
     return SimulatedMeeting(
         news=news, sessions=sessions, troubles=stage.script, people=stage.people
     )
 
 
 def _stage(
-    rng: Random, index: int, participants: int, minutes: int, start_ms: int, interval_s: int
+    rng: Random,
+    people: list[Person],
+    script: list[Trouble],
+    intervals: int,
+    *,
+    start_ms: int,
+    interval_s: int,
 ) -> _Stage:
-    intervals = max(1, minutes * 60 // interval_s)
-    people = cast(rng, participants)
-    script = troubles(rng, people, intervals, index=index)
     length = max(1, intervals // 3) if rng.random() < SHARE_CHANCE else 0
     first = rng.randint(0, intervals - length)
     talkative = [rng.expovariate(1.0) + 0.05 for _ in people]
@@ -141,8 +169,8 @@ def _stage(
         people=people,
         script=script,
         states=conditions(rng, people, script, intervals),
-        speakers=rng.choices(range(participants), talkative, k=intervals),
-        share=(rng.randrange(participants), range(first, first + length)),
+        speakers=rng.choices(range(len(people)), talkative, k=intervals),
+        share=(rng.randrange(len(people)), range(first, first + length)),
     )
 
 
@@ -223,7 +251,7 @@ def _transports(stage: _Stage, who: int, at: range) -> list[tuple[range, bool]]:
     """The intervals over UDP, then those over TCP; while the client falls back, one is missing."""
     person = stage.people[who]
     for trouble in stage.script:
-        if trouble.kind == "TCP fall-back" and trouble.hits(who, person):
+        if trouble.kind in ("TCP fall-back", "slow TCP") and trouble.hits(who, person):
             switch = min(max(trouble.first, at.start), at.stop)
             return [(range(at.start, switch), False), (range(switch + 1, at.stop), True)]
     return [(at, False)]

@@ -9,6 +9,7 @@ from random import Random
 from typing import Final, Literal
 
 from roomtone.simulate.cast import Person
+from roomtone.simulate.effects import EFFECTS, Condition, FurtherKind, worsen
 
 TroubleKind = Literal[
     "bad uplink",
@@ -42,7 +43,7 @@ class Trouble:
     the interval in which the person joins.
     """
 
-    kind: TroubleKind
+    kind: TroubleKind | FurtherKind
     target: int | str
     first: int
     last: int
@@ -54,20 +55,6 @@ class Trouble:
     def hits(self, index: int, person: Person) -> bool:
         """Whether it concerns this person."""
         return self.target in (index, person.site.name, person.site.region)
-
-
-@dataclass(slots=True, kw_only=True)
-class Condition:
-    """One person's hidden state in one interval. Loss in percent, CPU in percent."""
-
-    loss_up: float
-    loss_down: float
-    rtt_ms: float
-    jitter_up_ms: float
-    jitter_down_ms: float
-    cpu: float
-    muted: bool
-    small_layout: bool
 
 
 def troubles(rng: Random, people: list[Person], intervals: int, *, index: int) -> list[Trouble]:
@@ -140,7 +127,7 @@ def _person_conditions(
         condition.cpu = idle + cpu[at]
         for trouble in mine:
             if trouble.on(at):
-                _apply(rng, trouble.kind, condition)
+                _apply(rng, trouble.kind, condition, age=at - trouble.first)
         found.append(condition)
     return found
 
@@ -159,29 +146,22 @@ def _calm(rng: Random, person: Person, *, up: float, down: float) -> Condition:
     )
 
 
-def _apply(rng: Random, kind: TroubleKind, condition: Condition) -> None:
-    """Change one interval's state by a trouble of this kind."""
-    if kind == "bad uplink":
-        _worsen(condition, up=rng.uniform(6, 14), down=0.1, rtt_ms=rng.uniform(60, 180))
+def _apply(rng: Random, kind: TroubleKind | FurtherKind, condition: Condition, *, age: int) -> None:
+    """Change one interval's state by a trouble of this kind that is `age` intervals old."""
+    if kind in EFFECTS:
+        EFFECTS[kind](rng, condition, age)
+    elif kind == "bad uplink":
+        worsen(condition, up=rng.uniform(6, 14), down=0.1, rtt_ms=rng.uniform(60, 180))
     elif kind == "Wi-Fi site":
         burst = rng.choice((0.4, 1.0, 1.0, 2.2))
-        _worsen(condition, up=2.1 * burst, down=2.6 * burst, rtt_ms=70 * burst)
+        worsen(condition, up=2.1 * burst, down=2.6 * burst, rtt_ms=70 * burst)
     elif kind == "server region":
-        _worsen(condition, up=1.6, down=2.0, rtt_ms=rng.uniform(95, 140))
+        worsen(condition, up=1.6, down=2.0, rtt_ms=rng.uniform(95, 140))
     elif kind == "TCP fall-back":
-        _worsen(condition, up=0, down=0, rtt_ms=rng.uniform(35, 90))
+        worsen(condition, up=0, down=0, rtt_ms=rng.uniform(35, 90))
     elif kind == "CPU starvation":
         condition.cpu = min(99.5, rng.gauss(95, 1.8))
     elif kind == "layout change":
         condition.small_layout = True
     elif kind == "mute":
         condition.muted = True
-
-
-def _worsen(condition: Condition, *, up: float, down: float, rtt_ms: float) -> None:
-    """More loss and delay; jitter follows the delay."""
-    condition.loss_up += up
-    condition.loss_down += down
-    condition.rtt_ms += rtt_ms
-    condition.jitter_up_ms += 0.16 * rtt_ms + 0.8 * up
-    condition.jitter_down_ms += 0.16 * rtt_ms + 0.8 * down

@@ -11,9 +11,11 @@ from dataclasses import dataclass
 from random import Random
 from typing import Final, NamedTuple
 
+from msgspec import structs
+
 from roomtone.measure.intervals import rounded_bit_rate
 from roomtone.model import COLUMNS, Resources, Stream, iso_ms
-from roomtone.simulate.script import Condition
+from roomtone.simulate.effects import Condition
 
 PACKETS_MIN: Final = 50
 """With fewer packets in an interval, loss is unknown."""
@@ -93,6 +95,8 @@ def audio_out(rng: Random, condition: Condition, around: Around) -> Sample:
         return _sample(rng, condition, around, inward=False, packets_per_s=0.4,
                        bits_per_s=rng.uniform(60, 130))  # fmt: skip
     bits_per_s = rng.gauss(44_000 if around.speaks else 33_000, 1_900)
+    if condition.voice_bits is not None:
+        bits_per_s = condition.voice_bits
     return _sample(rng, condition, around, inward=False, packets_per_s=AUDIO_PACKETS_PER_S,
                    bits_per_s=bits_per_s)  # fmt: skip
 
@@ -102,15 +106,19 @@ def _video(
 ) -> Sample:
     """A camera's picture: size and rate give way to loss and to a busy processor."""
     loss = condition.loss_down if inward else condition.loss_up
-    steps = (loss > 3) + (loss > 7) + (condition.cpu > CPU_FULL and not inward)
+    starved = condition.cpu > CPU_FULL and not condition.cool
+    steps = (loss > 3) + (loss > 7) + (starved and not inward)
     rungs = [height for height in LADDER if height <= height_max]
     height = rungs[max(0, len(rungs) - 1 - steps)]
-    busy = rng.uniform(0.25, 0.5) if condition.cpu > CPU_FULL else 1.0
+    busy = rng.uniform(0.25, 0.5) if starved else 1.0
     lossy = loss + (around.source_loss if inward else 0)
-    fps = max(0.5, min(30.0, rng.gauss(29.4, 0.35)) * busy - 0.7 * lossy)
+    fps = max(0.5, min(30.0, rng.gauss(29.4, 0.35)) * busy - 0.7 * lossy) * condition.slow
+    fps = fps if inward else min(fps, condition.camera_fps)
+    room = condition.capacity_down if inward else condition.capacity_up
+    height = min(height, max([rung for rung in LADDER if LADDER[rung] <= room], default=90))
     bits_per_s = LADDER[height] * rng.uniform(0.9, 1.08) * (0.35 + 0.65 * fps / 30)
     return _sample(rng, condition, around, inward=inward, height=height, fps=fps,
-                   bits_per_s=bits_per_s, together=inward,
+                   bits_per_s=min(bits_per_s, room), together=inward,
                    packets_per_s=bits_per_s / 8 / VIDEO_PACKET_BYTES)  # fmt: skip
 
 
@@ -123,12 +131,17 @@ def video_in(rng: Random, condition: Condition, around: Around) -> Sample:
 
 def video_out(rng: Random, condition: Condition, around: Around) -> Sample:
     """The own camera."""
+    if condition.thumbnail:
+        small = structs.replace(condition, camera_fps=min(condition.camera_fps, 15.0))
+        return _video(rng, small, around, inward=False, height_max=180)
     return _video(rng, condition, around, inward=False, height_max=720)
 
 
 def _share(rng: Random, condition: Condition, around: Around, *, inward: bool) -> Sample:
     bits_per_s = rng.choice((140_000, 180_000, 260_000, 820_000)) * rng.uniform(0.8, 1.2)
-    fps = rng.uniform(3.5, 7.5) * (0.5 if condition.cpu > CPU_FULL else 1)
+    fps = rng.uniform(3.5, 7.5) * (0.5 if condition.cpu > CPU_FULL else 1) * condition.slow
+    if condition.still_share:
+        bits_per_s, fps = rng.uniform(2_000, 9_000), rng.uniform(0, 0.4)
     return _sample(rng, condition, around, inward=inward, height=1080, fps=fps,
                    bits_per_s=bits_per_s,
                    packets_per_s=bits_per_s / 8 / VIDEO_PACKET_BYTES)  # fmt: skip
@@ -174,7 +187,10 @@ def _columns(samples: list[Sample]) -> list[tuple[float | int | None, ...]]:
 def resources(rng: Random, states: list[Condition], *, start_ms: int, interval_s: int) -> Resources:
     """CPU of the client's process and of the whole system."""
     system = [min(100.0, state.cpu * rng.uniform(0.97, 1.03)) for state in states]
-    process = [value * rng.uniform(0.34, 0.42) for value in system]
+    process = [
+        value * (rng.uniform(0.34, 0.42) if state.process_share is None else state.process_share)
+        for value, state in zip(system, states, strict=True)
+    ]
     peaks = [min(100.0, value + rng.uniform(2, 11)) for value in system]
     return Resources(
         processAverageCPU=[round(value, 1) for value in process],

@@ -1,0 +1,1 @@
+"""Scripted meetings with known troubles: what the rules of `causes` are held against."""
