@@ -55,10 +55,19 @@ def test_a_meeting_is_as_its_sessions_are(told: dict[str, Any]) -> None:
     assert (told["minutes"], told["minutesPoor"], told["more"]) == (20, 10, False)
 
 
+def test_a_root_is_found_once_with_its_owner_and_advice(told: dict[str, Any]) -> None:
+    [finding] = told["findings"]
+    assert (finding["owner"], finding["direction"]) == ("P-S2", "down")
+    assert finding["evidence"][0]["figure"] == "packetLoss down"
+    assert finding["text"]
+    assert finding["advice"]
+
+
 @pytest.mark.usefixtures("told")
 def test_who_may_not_know_people_reads_no_names(api: Api) -> None:
     found = quality(api, ANONYMOUS)
     assert [one["webexUserName"] for one in found["sessions"]] == ["", ""]
+    assert "Bob" not in str(found)
     assert found["verdict"] == "poor"
 
 

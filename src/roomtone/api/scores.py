@@ -7,10 +7,11 @@ from starlette.concurrency import run_in_threadpool
 from starlette.requests import Request
 from starlette.responses import Response
 
-from roomtone import score
+from roomtone import causes, score
 from roomtone.api.endpoint import Endpoint, id_parameter
 from roomtone.api.qualities import READ_ALL, READ_ANONYMOUS
 from roomtone.api.wire import json_response, principal_of, services_of, valid_meeting_id
+from roomtone.causes import Finding
 from roomtone.errors import NotFound
 from roomtone.model import ITEMS_MAX, MediaSession, StreamKind, anonymous
 from roomtone.score import MeetingScore, SessionScore, StreamScore, Verdict
@@ -65,7 +66,10 @@ class VerdictCounts(Struct, kw_only=True):
 
 
 class MeetingQuality(Struct, kw_only=True):
-    """How a meeting was. `modelVersion` is that of the scores; `more`: sessions are left out."""
+    """How a meeting was. `modelVersion` is that of the scores; `more`: sessions are left out.
+
+    `findings` are the roots of its troubles, each once, with evidence and advice.
+    """
 
     meetingInstanceId: str
     verdict: Verdict
@@ -77,6 +81,7 @@ class MeetingQuality(Struct, kw_only=True):
     modelVersion: int
     more: bool = False
     sessions: list[SessionQuality] = field(default_factory=list)
+    findings: list[Finding] = field(default_factory=list)
 
 
 async def get_meeting_quality(request: Request) -> Response:
@@ -103,7 +108,7 @@ async def get_meeting_quality(request: Request) -> Response:
 
 
 def quality(meeting_id: str, sessions: list[MediaSession], *, more: bool) -> MeetingQuality:
-    """Score a meeting's sessions."""
+    """Score a meeting's sessions, and explain what was not good."""
     scores = score.sessions(sessions, fars=score.fars(sessions))
     whole = score.meeting(scores)
     told = [_session(*pair) for pair in zip(sessions, scores, strict=True)]
@@ -119,6 +124,7 @@ def quality(meeting_id: str, sessions: list[MediaSession], *, more: bool) -> Mee
         modelVersion=whole.version,
         more=more,
         sessions=told,
+        findings=causes.explain(sessions, scores=scores),
     )
 
 
