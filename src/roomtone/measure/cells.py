@@ -1,43 +1,47 @@
 """One interval in the making: sums of what its streams carried, and the time that these cover."""
 
-from operator import attrgetter
-from typing import TypeVar
+from collections.abc import Iterable, Sequence
+from typing import Final, TypeVar
 
 from msgspec import Struct, field
 
-from roomtone.measure.counters import Flow, Heard, Key
+from roomtone.measure.counters import Flow, Key
 from roomtone.measure.round_trips import Trip
+from roomtone.measure.rtcp import Heard
 
-Spans = list[tuple[float, float]]
+Spans = tuple[tuple[float, float], ...]
 Timed = TypeVar("Timed", Flow, Heard, Trip)
-"""What holds for a span from `start_ms` to `end_ms`."""
+"""What holds for a span from `start_ms` to `end_ms`, and gives its share in a `part` of it."""
 
 
-class Mean(Struct):
-    """A time-weighted mean in the making, and the spans that it covers."""
+class Mean(Struct, frozen=True):
+    """A time-weighted mean, and the spans that it covers."""
 
     total: float = 0.0
     weight: float = 0.0
-    spans: Spans = field(default_factory=list)
+    spans: Spans = ()
 
     def value(self) -> float:
         """The mean; there must have been a value."""
         return self.total / self.weight
 
 
+UNKNOWN: Final = Mean()
+
+
 class Part(Struct):
     """One stream's share of an interval."""
 
-    packets: float = 0.0
-    ms: float = 0.0
-    bits: float = 0.0
-    bits_ms: float = 0.0
-    frames: float = 0.0
-    frames_ms: float = 0.0
-    jitter: Mean = field(default_factory=Mean)
-    height: float = 0.0
-    codec: str = ""
-    transport: str = ""
+    packets: float
+    ms: float
+    bits: float
+    bits_ms: float
+    frames: float
+    frames_ms: float
+    height: float
+    codec: str
+    transport: str
+    jitter: Mean = UNKNOWN
 
 
 class Losses(Struct):
@@ -46,7 +50,7 @@ class Losses(Struct):
     lost: float = 0.0
     expected: float = 0.0
     fewest: float = 0.0
-    spans: Spans = field(default_factory=list)
+    spans: Spans = ()
     estimated: bool = False
 
 
@@ -54,134 +58,137 @@ class Cell(Struct):
     """One interval in the making; `losses` as this end knows them, or as its receivers counted."""
 
     parts: dict[Key, Part] = field(default_factory=dict)
-    spans: Spans = field(default_factory=list)
-    bits_spans: Spans = field(default_factory=list)
+    spans: Spans = ()
+    bits_spans: Spans = ()
     bits_of_receiver: bool = False
     bits_may_go: bool = False
     """A later report may show that padding is among them."""
     losses: Losses = field(default_factory=Losses)
     of_receiver: Losses = field(default_factory=Losses)
-    rtcp: Mean = field(default_factory=Mean)
-    stun: Mean = field(default_factory=Mean)
+    rtcp: Mean = UNKNOWN
+    stun: Mean = UNKNOWN
 
-    def add_flows(self, key: Key, pieces: list[tuple[Flow, float, float]]) -> None:
-        """Take in what a stream carried, in parts of (flow, start, end)."""
-        part = self.parts[key] = Part()
+    def add_flows(self, key: Key, flows: Sequence[Flow]) -> None:
+        """Take in what a stream carried in the interval."""
         heights: dict[float, float] = {}
         packets = ms_all = ms_lost = bits = ms_bits = frames = ms_frames = jitter = ms_jitter = 0.0
         lost, expected = self.losses.lost, self.losses.expected
-        for flow, low, high in pieces:
-            ms = high - low
-            share = ms / (flow.end_ms - flow.start_ms)
-            packets += flow.packets * share
+        for flow in flows:
+            ms = flow.end_ms - flow.start_ms
+            packets += flow.packets
             ms_all += ms
             if flow.bits is not None:
-                bits += flow.bits * share
+                bits += flow.bits
                 ms_bits += ms
             if flow.lost is not None and flow.expected is not None:
-                lost += flow.lost * share
-                expected += flow.expected * share
+                lost += flow.lost
+                expected += flow.expected
                 ms_lost += ms
             if flow.frames is not None:
-                frames += flow.frames * share
+                frames += flow.frames
                 ms_frames += ms
             if flow.height:
                 heights[flow.height] = heights.get(flow.height, 0.0) + ms
             if flow.jitter_ms is not None:
                 jitter += flow.jitter_ms * ms
                 ms_jitter += ms
-        part.packets, part.ms, part.bits, part.bits_ms = packets, ms_all, bits, ms_bits
-        part.frames, part.frames_ms = frames, ms_frames
-        part.jitter.total, part.jitter.weight = jitter, ms_jitter
-        part.height = max(heights, key=lambda px: (heights[px], px), default=0.0)
-        part.codec, part.transport = flow.codec, flow.transport
+        height = usual(heights)
+        self.parts[key] = part = Part(  # by position: names cost half as much again
+            packets, ms_all, bits, ms_bits, frames, ms_frames, height, flow.codec, flow.transport
+        )
         self.losses.lost, self.losses.expected = lost, expected
-        self.cover(part, pieces, ms_lost)
-
-    def cover(self, part: Part, pieces: list[tuple[Flow, float, float]], lost_ms: float) -> None:
-        """Note the time that a stream's values cover, and whose its bits are.
-
-        Most values are known all the time, or never: that the sum of ms is the same says so.
-        """
-        whole = joined(pieces)
+        # Most values are known all the time, or never: that the sum of ms is the same says so.
+        whole = joined(flows)
         self.spans += whole
-        if part.bits_ms:
-            self.bits_spans += whole if part.bits_ms == part.ms else joined(pieces, "bits")
-            whose = {(f.bits_of_receiver, f.pads) for f, _, _ in pieces if f.bits is not None}
-            self.bits_of_receiver |= any(of_receiver for of_receiver, _ in whose)
-            self.bits_may_go |= (False, True) in whose
-        if lost_ms:
-            self.losses.spans += whole if lost_ms == part.ms else joined(pieces, "lost")
-        if part.jitter.weight:
-            known_ms = part.jitter.weight
-            part.jitter.spans += whole if known_ms == part.ms else joined(pieces, "jitter_ms")
+        if ms_bits:
+            self.bits_spans += whole if ms_bits == ms_all else joined_where("bits", flows)
+            self.note_padding(flows)
+        if ms_lost:
+            self.losses.spans += whole if ms_lost == ms_all else joined_where("lost", flows)
+        if ms_jitter:
+            known = whole if ms_jitter == ms_all else joined_where("jitter_ms", flows)
+            part.jitter = Mean(jitter, ms_jitter, known)
 
-    def add_heard(self, key: Key, pieces: list[tuple[Heard, float, float]]) -> None:
-        """Take in what the far end reported of a stream, in parts of (heard, start, end)."""
-        counted = [piece for piece in pieces if piece[0].counted]
-        reported = [piece for piece in pieces if not piece[0].counted] if counted else pieces
-        self.add_told(key, self.losses, reported)
-        if counted:
-            self.add_told(key, self.of_receiver, counted)
+    def note_padding(self, flows: Sequence[Flow]) -> None:
+        """Note whose the bits are where padding may be among them."""
+        for flow in flows:
+            if flow.pads and flow.bits is not None:
+                if flow.bits_of_receiver:
+                    self.bits_of_receiver = True
+                else:
+                    self.bits_may_go = True
 
-    def add_told(self, key: Key, losses: Losses, pieces: list[tuple[Heard, float, float]]) -> None:
-        """Add parts of reports to the losses of whom they are from, and to a stream's jitter."""
-        mean = self.parts[key].jitter if key in self.parts else Mean()
+    def add_heard(self, key: Key, losses: Losses, told: Sequence[Heard]) -> None:
+        """Take in what the far end told of a stream: losses of whom it is from, and jitter."""
+        mean = self.parts[key].jitter if key in self.parts else UNKNOWN
+        jitter, ms_jitter = mean.total, mean.weight
         lost, expected, fewest = losses.lost, losses.expected, losses.fewest
-        jitter, weight = mean.total, mean.weight
-        for heard, low, high in pieces:
-            ms = high - low
+        all_lost = all_jitter = True
+        for heard in told:
             if heard.jitter_ms is not None:
+                ms = heard.end_ms - heard.start_ms
                 jitter += heard.jitter_ms * ms
-                weight += ms
+                ms_jitter += ms
+            else:
+                all_jitter = False
             if heard.lost is not None and heard.expected is not None:
-                share = ms / (heard.end_ms - heard.start_ms)
-                lost += heard.lost * share
-                expected += heard.expected * share
-                fewest += heard.fewest * share
+                lost += heard.lost
+                expected += heard.expected
+                fewest += heard.fewest
                 if heard.estimated:
                     losses.estimated = True
+            else:
+                all_lost = False
         losses.lost, losses.expected, losses.fewest = lost, expected, fewest
-        mean.total, mean.weight = jitter, weight
-        losses.spans += joined(pieces, "lost")
-        if weight:
-            mean.spans += joined(pieces, "jitter_ms")
+        whole = joined(told) if all_lost or all_jitter else ()
+        losses.spans += whole if all_lost else joined_where("lost", told)
+        if ms_jitter and key in self.parts:
+            known = whole if all_jitter else joined_where("jitter_ms", told)
+            self.parts[key].jitter = Mean(jitter, ms_jitter, mean.spans + known)
 
 
-def mean_of(pieces: list[tuple[Trip, float, float]]) -> Mean:
-    """The mean of round trips, in parts of (trip, start, end)."""
+def usual(heights: dict[float, float]) -> float:
+    """The height that a picture had longest, of two the larger; 0 where none is known."""
+    if len(heights) <= 1:
+        return next(iter(heights), 0.0)
+    return max(heights, key=lambda px: (heights[px], px))
+
+
+def mean_of(trips: Sequence[Trip]) -> Mean:
+    """The mean of round trips."""
     total = weight = 0.0
-    for trip, low, high in pieces:
-        total += trip.rtt_ms * (high - low)
-        weight += high - low
-    return Mean(total, weight, joined(pieces))
+    for trip in trips:
+        ms = trip.end_ms - trip.start_ms
+        total += trip.rtt_ms * ms
+        weight += ms
+    return Mean(total, weight, joined(trips))
 
 
-def joined(pieces: list[tuple[Timed, float, float]], known: str = "") -> Spans:
-    """The time of parts of spans, those together that follow on each other.
+def joined_where(known: str, parts: Iterable[Timed]) -> Spans:
+    """The time of those where the value that is named is known."""
+    return joined([part for part in parts if getattr(part, known) is not None])
 
-    Only of those where the value that is named is `known`.
-    """
-    if known:
-        values = map(attrgetter(known), [piece[0] for piece in pieces])
-        pieces = [piece for piece, value in zip(pieces, values, strict=True) if value is not None]
-    found: Spans = []
+
+def joined(parts: Iterable[Timed]) -> Spans:
+    """The time of spans, those together that follow on each other."""
+    found: list[tuple[float, float]] = []
     start = end = float("-inf")
-    for _, low, high in pieces:
+    for part in parts:
+        low = part.start_ms
         if low != end:
             if end > start:
                 found.append((start, end))
             start = low
-        end = high
+        end = part.end_ms
     if end > start:
         found.append((start, end))
-    return found
+    return tuple(found)
 
 
 def covered_ms(spans: Spans) -> float:
     """How much time spans cover together, overlaps counted once."""
-    if len(spans) == 1:
-        return spans[0][1] - spans[0][0]
+    if len(spans) <= 1:
+        return spans[0][1] - spans[0][0] if spans else 0.0
     total, reach = 0.0, float("-inf")
     for low, high in sorted(spans):
         if high > reach:

@@ -12,7 +12,8 @@ from typing import Final
 
 from msgspec import Struct
 
-from roomtone.measure.counters import Flow, Heard, Point
+from roomtone.measure.counters import Flow
+from roomtone.measure.rtcp import Heard, Point
 from roomtone.measure.snapshot import Row
 from roomtone.model import StreamKind
 
@@ -72,12 +73,12 @@ Far = Mapping[int, Sequence[Carried]]
 
 
 def carried(
-    kind: StreamKind, chain: Sequence[tuple[int, Row]], flows: Iterable[Flow]
+    kind: StreamKind, chain: Sequence[tuple[float, Row]], flows: Iterable[Flow]
 ) -> list[Carried]:
     """What this end counted of an incoming stream; nothing of an outgoing one."""
     if kind not in SAME_KIND:
         return []
-    counters = {float(at_ms): row.lost for at_ms, row in chain}
+    counters = {at_ms: row.lost for at_ms, row in chain}
     return [
         Carried(
             flow.start_ms, flow.end_ms, flow.lost, flow.expected, counter, flow.bits, flow.jitter_ms
@@ -85,7 +86,7 @@ def carried(
         for flow in flows
         if flow.lost is not None
         and flow.expected is not None
-        and (counter := counters.get(float(flow.end_ms))) is not None
+        and (counter := counters.get(flow.end_ms)) is not None
     ]
 
 
@@ -163,7 +164,6 @@ def heard(theirs: Sequence[Carried], reports: Iterable[Heard]) -> list[Heard]:
             fewest=span.expected,
             jitter_ms=jitter_ms,
             estimated=False,
-            counted=True,
         )
         for span, jitter_ms in zip(theirs, read, strict=True)
     ]

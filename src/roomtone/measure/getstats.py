@@ -38,7 +38,6 @@ class Index(Struct):
     by_id: dict[str, Entry]
     rtp: list[Entry]
     remotes: list[Entry]
-    sources: list[Entry]
     pairs: list[Entry]
     transports: list[Entry]
     labels: dict[str | None, str] = field(default_factory=dict)
@@ -48,21 +47,21 @@ class Index(Struct):
 def index(report: Report) -> Index:
     """Sort the entries; an entry of an object without an `id` has its key for one."""
     stats = report.stats
-    pairs: Iterable[tuple[str, Entry]] = (
-        stats.items() if isinstance(stats, dict) else ((e.id or "", e) for e in stats)
-    )
-    found = Index({}, [], [], [], [], [])
-    boxes: dict[str | None, list[Entry]] = {
+    if isinstance(stats, dict):
+        by_id = {entry.id or name: entry for name, entry in stats.items()}
+        entries: Iterable[Entry] = stats.values()
+    else:
+        by_id = {entry.id or "": entry for entry in stats}
+        entries = stats
+    found = Index(by_id, [], [], [], [])
+    box_of = {
         "inbound-rtp": found.rtp, "outbound-rtp": found.rtp,
         "remote-inbound-rtp": found.remotes, "remote-outbound-rtp": found.remotes,
-        "media-source": found.sources, "candidate-pair": found.pairs,
-        "transport": found.transports,
-    }  # fmt: skip
-    by_id = found.by_id
-    for name, entry in pairs:
-        by_id[entry.id or name] = entry
-        if entry.type in boxes:
-            boxes[entry.type].append(entry)
+        "candidate-pair": found.pairs, "transport": found.transports,
+    }.get  # fmt: skip
+    for entry in entries:
+        if (box := box_of(entry.type or "")) is not None:
+            box.append(entry)
     return found
 
 

@@ -14,9 +14,20 @@ from typing import Final, Literal
 from msgspec import Struct, field
 
 from roomtone.measure import padding
-from roomtone.measure.cells import Cell, Losses, Mean, Part, Spans, Timed, covered_ms, mean_of
-from roomtone.measure.counters import Flow, Heard, Key
+from roomtone.measure.cells import (
+    UNKNOWN,
+    Cell,
+    Losses,
+    Mean,
+    Part,
+    Spans,
+    Timed,
+    covered_ms,
+    mean_of,
+)
+from roomtone.measure.counters import Flow, Key
 from roomtone.measure.round_trips import Trip
+from roomtone.measure.rtcp import Heard
 from roomtone.model import Column
 
 COVERAGE_MIN: Final = 0.5
@@ -56,19 +67,21 @@ class Grid(Struct, gc=False):
         low_ms, high_ms = max(self.low_ms, low_ms), min(self.high_ms, high_ms)
         return Grid(self.origin_ms, self.size_ms, low_ms, high_ms)
 
-    def deal(self, spans: Iterable[Timed]) -> dict[int, list[tuple[Timed, float, float]]]:
-        """The parts that spans have in intervals: (span, start, end) by the interval's number.
+    def deal(self, spans: Iterable[Timed]) -> dict[int, list[Timed]]:
+        """What falls in each interval, by its number: spans as they are, or parts of them.
 
         Neighbours mostly fall in the same interval: its edges are kept from one to the next.
         """
-        dealt: dict[int, list[tuple[Timed, float, float]]] = {}
-        parts: list[tuple[Timed, float, float]] = []
+        dealt: dict[int, list[Timed]] = {}
+        parts: list[Timed] = []
         bottom, top = self.low_ms, self.high_ms
         edge_low = edge_high = float("-inf")
         for span in spans:
             low, high = span.start_ms, span.end_ms
             if edge_low <= low < high <= edge_high:
-                parts.append((span, low, high))
+                parts.append(span)
+                continue
+            if high <= bottom:
                 continue
             if low < bottom:
                 low = bottom
@@ -76,18 +89,49 @@ class Grid(Struct, gc=False):
                 high = top
             while low < high:
                 if not edge_low <= low < edge_high:
-                    number = self.first(low)
-                    if low >= self.origin_ms + (number + 1) * self.size_ms:
-                        number += 1  # an edge that rounding put into the interval before
-                    edge_low = max(self.origin_ms + number * self.size_ms, bottom)
-                    edge_high = min(self.origin_ms + (number + 1) * self.size_ms, top)
+                    number, edge_low, edge_high = self.holding(low)
                     parts = dealt.setdefault(number, [])
-                parts.append((span, low, min(high, edge_high)))
+                if low == span.start_ms and span.end_ms <= edge_high:
+                    parts.append(span)
+                else:
+                    parts.append(span.part(low, min(high, edge_high)))
                 low = edge_high
         return dealt
 
+    def holding(self, at_ms: float) -> tuple[int, float, float]:
+        """The interval that holds a time: its number, and its edges within the grid."""
+        number = self.first(at_ms)
+        if at_ms >= self.origin_ms + (number + 1) * self.size_ms:
+            number += 1  # an edge that rounding put into the interval before
+        low_ms = self.origin_ms + number * self.size_ms
+        high_ms = self.origin_ms + (number + 1) * self.size_ms
+        return number, max(low_ms, self.low_ms), min(high_ms, self.high_ms)
 
-Means = dict[tuple[float, ...], dict[int, Mean]]
+
+class Trips(Struct):
+    """Round trips by interval, each group dealt once: streams of a connection share theirs."""
+
+    dealt: dict[tuple[float, ...], dict[int, list[Trip]]] = field(default_factory=dict)
+    means: dict[tuple[float, ...], dict[int, Mean]] = field(default_factory=dict)
+
+    def of(self, groups: list[list[Trip]], reach: Grid) -> dict[int, Mean]:
+        """The means of groups of round trips by the interval's number."""
+        where = (reach.origin_ms, reach.low_ms, reach.high_ms)
+        key = (*where, *map(id, groups))
+        if (known := self.means.get(key)) is not None:
+            return known
+        each: dict[int, list[list[Trip]]] = {}
+        for group in groups:
+            mine = (*where, id(group))
+            if mine not in self.dealt:
+                self.dealt[mine] = reach.deal(group)
+            for number, trips in self.dealt[mine].items():
+                each.setdefault(number, []).append(trips)
+        found = self.means[key] = {
+            number: mean_of([*itertools.chain.from_iterable(trips)])
+            for number, trips in each.items()
+        }
+        return found
 
 
 class Lane(Struct):
@@ -95,18 +139,12 @@ class Lane(Struct):
 
     flows: dict[Key, list[Flow]] = field(default_factory=dict)
     heard: dict[Key, list[Heard]] = field(default_factory=dict)
+    counted: dict[Key, list[Heard]] = field(default_factory=dict)
+    """What a stream's receiver counted itself (far.py)."""
     rtcp: list[list[Trip]] = field(default_factory=list)
     stun: list[list[Trip]] = field(default_factory=list)
-    means: Means = field(default_factory=dict)
-    """Shared by all lanes, as streams of a connection have round trips in common."""
-
-    def trips(self, groups: list[list[Trip]], reach: Grid) -> dict[int, Mean]:
-        """The means of round trips by the interval's number."""
-        key = (reach.origin_ms, reach.low_ms, reach.high_ms, *map(id, groups))
-        if key not in self.means:
-            dealt = reach.deal(itertools.chain.from_iterable(groups))
-            self.means[key] = {number: mean_of(trips) for number, trips in dealt.items()}
-        return self.means[key]
+    trips: Trips = field(default_factory=Trips)
+    """Shared by all lanes."""
 
 
 class Sample(Struct):
@@ -127,21 +165,21 @@ EMPTY: Final = Sample({}, "", "", {})
 
 def spans(lane: Lane, limit_ms: float) -> Spans:
     """The spans in which a kind of stream flowed, holes up to `limit_ms` bridged."""
-    each = [span for flows in lane.flows.values() for span in bridged(flows, limit_ms)]
-    if len(lane.flows) == 1:
-        return each
-    found: Spans = []
-    for low, high in sorted(each):
+    each = [bridged(flows, limit_ms) for flows in lane.flows.values()]
+    if len(each) == 1:
+        return each[0]
+    found: list[tuple[float, float]] = []
+    for low, high in sorted(itertools.chain.from_iterable(each)):
         if found and low - found[-1][1] <= limit_ms:
             found[-1] = (found[-1][0], max(found[-1][1], high))
         else:
             found.append((low, high))
-    return found
+    return tuple(found)
 
 
 def bridged(flows: Iterable[Flow], limit_ms: float) -> Spans:
     """When one stream flowed, holes up to `limit_ms` bridged."""
-    found: Spans = []
+    found: list[tuple[float, float]] = []
     start = end = float("-inf")
     for flow in flows:
         low, high = flow.start_ms, flow.end_ms
@@ -153,7 +191,7 @@ def bridged(flows: Iterable[Flow], limit_ms: float) -> Spans:
             end = high
     if end > start:
         found.append((start, end))
-    return found
+    return tuple(found)
 
 
 def samples(lane: Lane, grid: Grid, numbers: range) -> dict[int, Sample]:
@@ -162,13 +200,17 @@ def samples(lane: Lane, grid: Grid, numbers: range) -> dict[int, Sample]:
     reach = grid.narrowed(numbers)
     for key, flows in lane.flows.items():
         for number, carried in reach.deal(flows).items():
-            if number not in cells:
-                cells[number] = Cell()
-            cells[number].add_flows(key, carried)
+            if (cell := cells.get(number)) is None:
+                cell = cells[number] = Cell()
+            cell.add_flows(key, carried)
     for key, reports in lane.heard.items():
         for number, told in reach.deal(reports).items():
-            if number in cells:
-                cells[number].add_heard(key, told)
+            if (known := cells.get(number)) is not None:
+                known.add_heard(key, known.losses, told)
+    for key, counts in lane.counted.items():
+        for number, told in reach.deal(counts).items():
+            if (known := cells.get(number)) is not None:
+                known.add_heard(key, known.of_receiver, told)
     enough_ms = COVERAGE_MIN * grid.size_ms - ROUNDING_SLACK
     add_trips(cells, lane, reach, enough_ms)
     return {
@@ -179,13 +221,11 @@ def samples(lane: Lane, grid: Grid, numbers: range) -> dict[int, Sample]:
 
 def add_trips(cells: dict[int, Cell], lane: Lane, reach: Grid, enough_ms: float) -> None:
     """Give intervals their round trips: those of RTCP, of checks where there are not enough."""
-    for number, rtcp in lane.trips(lane.rtcp, reach).items():
-        if number in cells:
-            cells[number].rtcp = rtcp
-    lacking = [n for n, cell in cells.items() if covered_ms(cell.rtcp.spans) < enough_ms]
-    stun = lane.trips(lane.stun, reach) if lacking else {}
-    for number in stun.keys() & lacking:
-        cells[number].stun = stun[number]
+    rtcp = lane.trips.of(lane.rtcp, reach)
+    for number, cell in cells.items():
+        cell.rtcp = rtcp.get(number, UNKNOWN)
+        if covered_ms(cell.rtcp.spans) < enough_ms:
+            cell.stun = lane.trips.of(lane.stun, reach).get(number, UNKNOWN)
 
 
 def sample(cell: Cell, enough_ms: float, end_ms: float) -> Sample:
@@ -200,7 +240,7 @@ def sample(cell: Cell, enough_ms: float, end_ms: float) -> Sample:
     if (
         losses.expected >= PACKETS_MIN - ROUNDING_SLACK
         and covered_ms(losses.spans) >= enough_ms
-        and loss_is_sure(losses, end_ms)
+        and (not losses.estimated or loss_is_sure(losses, end_ms))
     ):
         values["packetLoss"] = round(min(max(100 * losses.lost / losses.expected, 0.0), 100.0), 2)
         origins["packetLoss"] = loss_origin(cell, losses)
@@ -209,7 +249,7 @@ def sample(cell: Cell, enough_ms: float, end_ms: float) -> Sample:
     elif covered_ms(cell.stun.spans) >= enough_ms:
         values["latency"], origins["latency"] = round(cell.stun.value(), 1), "stun"
     rate = bit_rate_of(cell) if covered_ms(cell.bits_spans) >= enough_ms else None
-    if rate is not None and bit_rate_is_sure(cell, rate, end_ms):
+    if rate is not None and (not cell.bits_may_go or bit_rate_is_sure(cell, rate, end_ms)):
         values["mediaBitRate"] = rounded_bit_rate(rate)
         origins["mediaBitRate"] = (
             "receiver" if cell.bits_of_receiver else "estimated" if losses.estimated else "counted"
@@ -217,7 +257,9 @@ def sample(cell: Cell, enough_ms: float, end_ms: float) -> Sample:
     jitter = jitter_of(cell.parts.values(), enough_ms)
     if jitter is not None:
         values["jitter"] = round(jitter, 1)
-    tallest = max(cell.parts.values(), key=lambda part: (part.height, part.packets))
+    tallest, *others = cell.parts.values()
+    if others:
+        tallest = max(cell.parts.values(), key=lambda part: (part.height, part.packets))
     if covered_ms(cell.spans) >= enough_ms:
         if tallest.height:
             values["resolutionHeight"] = round(tallest.height)
@@ -232,16 +274,15 @@ def loss_origin(cell: Cell, losses: Losses) -> Origin:
         return "receiver"
     if losses.estimated:
         return "estimated"
-    return "reported" if any(key[1].endswith("Out") for key in cell.parts) else "counted"
+    _, kind, _ = next(iter(cell.parts))
+    return "reported" if kind.endswith("Out") else "counted"
 
 
 def loss_is_sure(losses: Losses, end_ms: float) -> bool:
-    """Whether padding leaves no doubt about the loss until the interval's end.
+    """Whether padding leaves no doubt about an estimated loss until the interval's end.
 
     What is not sure is not told before the end: later losses could not take it back.
     """
-    if not losses.estimated:
-        return True
     over = max(high for _, high in losses.spans) >= end_ms - ROUNDING_SLACK
     return over and padding.certain(losses.lost, losses.expected, losses.fewest)
 
@@ -258,12 +299,10 @@ def bit_rate_of(cell: Cell) -> float | None:
 
 
 def bit_rate_is_sure(cell: Cell, bits_per_s: float, end_ms: float) -> bool:
-    """Whether padding is a small part of the bits, if any; known when the interval is over.
+    """Whether padding is a small part of bits that may hold it; known when the interval is over.
 
     The probes of a browser whose losses are estimated (Chromium) are a large part of a thin stream.
     """
-    if not cell.bits_may_go:
-        return True
     over = max(high for _, high in cell.spans) >= end_ms - ROUNDING_SLACK
     return over and (not cell.losses.estimated or bits_per_s >= padding.BIT_RATE_MIN)
 
@@ -282,10 +321,11 @@ def rounded_bit_rate(bits_per_s: float) -> int:
 def jitter_of(parts: Iterable[Part], enough_ms: float) -> float | None:
     """Each stream's time-weighted mean, weighted by its packets; None: not enough known."""
     total = weight = 0.0
-    spans: Spans = []
+    spans: Spans = ()
     for part in parts:
         if part.jitter.spans:
             spans += part.jitter.spans
-            total += part.jitter.value() * max(part.packets, ROUNDING_SLACK)
-            weight += max(part.packets, ROUNDING_SLACK)
+            packets = max(part.packets, ROUNDING_SLACK)
+            total += part.jitter.value() * packets
+            weight += packets
     return total / weight if weight and covered_ms(spans) >= enough_ms else None

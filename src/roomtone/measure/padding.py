@@ -12,7 +12,7 @@ from msgspec import Struct, field
 
 from roomtone.measure.snapshot import Row
 
-Chain = Sequence[tuple[int, Row]]
+Chain = Sequence[tuple[float, Row]]
 """A stream's rows with their times in ms, at least one."""
 HOLD_MS: Final = 10_000
 """Padding to win back the rate went on for up to 6 s after a loss in all calls recorded; it goes
@@ -66,7 +66,7 @@ def losing(chain: Chain) -> Iterator[tuple[float, float]]:
     again was late at least: on a road that loses nothing and changes the order, padding was up to
     eight times the media.
     """
-    known_ms, sending_ms, packets = float(chain[0][0]), 0, 0.0
+    known_ms, sending_ms, packets = chain[0][0], 0.0, 0.0
     lost = 0.0 if chain[0][1].remote is None else None
     before_ms, again = chain[0][0], chain[0][1].retransmitted
     for at_ms, row in chain:
@@ -74,13 +74,20 @@ def losing(chain: Chain) -> Iterator[tuple[float, float]]:
             packets, sending_ms = row.packets, at_ms
         if row.retransmitted != again:
             yield before_ms, at_ms + HOLD_MS
-        before_ms, again = at_ms, row.retransmitted
-        if row.remote is None or row.remote.lost is None:
+            again = row.retransmitted
+        before_ms, remote = at_ms, row.remote
+        if remote is None or remote.lost is None:
             continue
-        heard_ms = min(row.remote.at_ms, float(at_ms))
-        if lost is not None and row.remote.lost != lost:
-            yield known_ms, max(heard_ms, known_ms) + HOLD_MS
-        known_ms, lost = max(heard_ms, known_ms), row.remote.lost
+        heard_ms = remote.at_ms
+        if heard_ms > at_ms:
+            heard_ms = at_ms
+        if heard_ms < known_ms:
+            heard_ms = known_ms
+        if remote.lost != lost:
+            if lost is not None:
+                yield known_ms, heard_ms + HOLD_MS
+            lost = remote.lost
+        known_ms = heard_ms
     if sending_ms > known_ms:
         yield known_ms, sending_ms
 

@@ -4,10 +4,10 @@ from typing import Final, Protocol, TypeVar
 
 from roomtone.measure.snapshot import Row
 
-PACKETS_PER_S_MAX: Final = 50_000
+PACKETS_PER_S_MAX: Final = 50_000.0
 """No stream has more (600 Mbit/s in packets of 1.5 kB): a counter that grows faster has jumped."""
-OCTETS_PER_PACKET_MAX: Final = 65_535
-FRAMES_PER_S_MAX: Final = 1_000
+OCTETS_PER_PACKET_MAX: Final = 65_535.0
+FRAMES_PER_S_MAX: Final = 1_000.0
 LOST_PER_SENT_MAX: Final = 4.0
 LOST_ALLOWANCE: Final = 100.0
 """A far end can lose as much as was sent, and reports more in a time when its reports are late."""

@@ -5,7 +5,8 @@ from typing import Final
 
 from msgspec import Struct
 
-from roomtone.measure.counters import Point, grown
+from roomtone.measure.counters import grown
+from roomtone.measure.rtcp import Point
 from roomtone.measure.snapshot import Remote, Snapshot
 
 RTT_MS_MAX: Final = 60_000
@@ -17,6 +18,10 @@ class Trip(Struct, gc=False):
     start_ms: float
     end_ms: float
     rtt_ms: float
+
+    def part(self, low_ms: float, high_ms: float) -> "Trip":
+        """What falls in a part of its time."""
+        return Trip(low_ms, high_ms, self.rtt_ms)
 
 
 def reported(runs: Iterable[Sequence[Point]], limit_ms: int) -> list[Trip]:
@@ -41,10 +46,11 @@ def reported(runs: Iterable[Sequence[Point]], limit_ms: int) -> list[Trip]:
 
 def rtcp_rtt_ms(before: Remote, after: Remote) -> float | None:
     """d totalRoundTripTime / d roundTripTimeMeasurements, or roundTripTime without the two."""
-    total = grown(before.rtt_total_s, after.rtt_total_s)
-    count = grown(before.rtt_count, after.rtt_count)
-    if total is not None and count is not None:
-        return 1000 * total / count if count else None
+    if after.rtt_total_s is not None and after.rtt_count is not None:
+        total = grown(before.rtt_total_s, after.rtt_total_s)
+        count = grown(before.rtt_count, after.rtt_count)
+        if total is not None and count is not None:
+            return 1000 * total / count if count else None
     return 1000 * after.rtt_s if after.rtt_s is not None else None
 
 

@@ -9,9 +9,9 @@ from collections.abc import Iterator
 from typing import Final
 
 from roomtone.measure.counters import Flow, Key
-from roomtone.measure.intervals import EMPTY, Grid, Lane, Sample, spans
+from roomtone.measure.intervals import EMPTY, Grid, Lane, Sample, Value, spans
 from roomtone.measure.state import Run, State
-from roomtone.model import COLUMNS, Stream, StreamKind, iso_ms
+from roomtone.model import Column, Stream, StreamKind, iso_ms
 
 RUNS_MAX: Final = 16
 """Runs of one kind that a state remembers."""
@@ -105,19 +105,20 @@ def entries(found: dict[int, Sample], grid: Grid, legs: list[Run], numbers: rang
     """
     groups: list[list[int]] = [[]]
     labels: tuple[str, str] | None = None
-    before = in_run(grid, legs, numbers[0] - 1)
-    for number in numbers:
+    starts = [grid.start_ms(number) for number in range(numbers.start - 1, numbers.stop + 1)]
+    before = in_run(legs, starts[0], starts[1])
+    for number, (low_ms, high_ms) in zip(numbers, itertools.pairwise(starts[1:]), strict=True):
+        within = in_run(legs, low_ms, high_ms)
         sample = found.get(number, EMPTY)
         known = sample.known()
-        inside = in_run(grid, legs, number)
-        if not inside:
+        if not within:
             groups.append([])
             labels = None
         elif known and labels not in (None, (sample.codec, sample.transport)):
             groups.append([number])
         elif known or groups[-1] or before:
             groups[-1].append(number)
-        before = inside
+        before = within
         labels = (sample.codec, sample.transport) if known else labels
     trimmed = (trim(found, group) for group in groups)
     return [entry(found, grid, group) for group in trimmed if group]
@@ -130,9 +131,8 @@ def trim(found: dict[int, Sample], numbers: list[int]) -> list[int]:
     return numbers
 
 
-def in_run(grid: Grid, legs: list[Run], number: int) -> bool:
-    """Whether any part of an interval lies in a run."""
-    low_ms, high_ms = grid.start_ms(number), grid.start_ms(number + 1)
+def in_run(legs: list[Run], low_ms: int, high_ms: int) -> bool:
+    """Whether any part of that time lies in a run."""
     if len(legs) == 1:  # mostly, and `any` takes as long as the rest
         return legs[0].start_ms < high_ms and legs[0].end_ms > low_ms
     return any(leg.start_ms < high_ms and leg.end_ms > low_ms for leg in legs)
@@ -140,23 +140,25 @@ def in_run(grid: Grid, legs: list[Run], number: int) -> bool:
 
 def entry(found: dict[int, Sample], grid: Grid, numbers: list[int]) -> Stream:
     """Consecutive intervals as an entry; a column that nobody measured is []."""
-    columns: dict[str, list[int | float | None]] = {}
     known = [found.get(number, EMPTY).values for number in numbers]
-    for column in COLUMNS:
-        values = [one.get(column) for one in known]
-        columns[column] = values if values.count(None) < len(values) else []
+    columns: dict[Column, list[Value | None]] = {}
+    for place, values in enumerate(known):
+        for column, value in values.items():
+            if column not in columns:
+                columns[column] = [None] * len(known)
+            columns[column][place] = value
     last = found[numbers[-1]]
     size_s = grid.size_ms / 1000
     return Stream(
         samplingInterval=int(size_s) if size_s.is_integer() else size_s,
         startTime=time_text(grid.start_ms(numbers[0])),
         endTime=time_text(round(min(grid.start_ms(numbers[-1] + 1), grid.high_ms))),
-        packetLoss=columns["packetLoss"],
-        latency=columns["latency"],
-        resolutionHeight=columns["resolutionHeight"],
-        frameRate=columns["frameRate"],
-        mediaBitRate=columns["mediaBitRate"],
+        packetLoss=columns.get("packetLoss", []),
+        latency=columns.get("latency", []),
+        resolutionHeight=columns.get("resolutionHeight", []),
+        frameRate=columns.get("frameRate", []),
+        mediaBitRate=columns.get("mediaBitRate", []),
         codec=last.codec,
-        jitter=columns["jitter"],
+        jitter=columns.get("jitter", []),
         transportType=last.transport,
     )

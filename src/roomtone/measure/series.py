@@ -8,13 +8,14 @@ are the store's.
 import itertools
 import math
 from collections.abc import Iterator, Sequence
+from operator import attrgetter
 from typing import Final
 
-from roomtone.measure import counters, padding, round_trips
+from roomtone.measure import counters, padding, round_trips, rtcp
 from roomtone.measure import far as far_ends
 from roomtone.measure.counters import Key
 from roomtone.measure.gaps import SETTLE_MS, gap_ms
-from roomtone.measure.intervals import Grid, Lane, Means, Sample, samples
+from roomtone.measure.intervals import Grid, Lane, Sample, Trips, samples
 from roomtone.measure.origins import Span, note
 from roomtone.measure.runs import entries, in_phase, keep_runs, legs_of, overlap, touched_numbers
 from roomtone.measure.settled import Followed, open_since, settle
@@ -28,6 +29,8 @@ AHEAD_MS_MAX: Final = round(1000 * HORIZON_S_DEFAULT)
 comes at the right time after it is not late."""
 INTERVALS_MAX: Final = 3_600
 """Intervals that one call may reach back from its newest report; earlier reports are late."""
+
+kind_and_ssrc: Final = attrgetter("kind", "ssrc")
 
 
 def advance(
@@ -128,7 +131,7 @@ def lanes_of(
     streams goes to `measured`.
     """
     lanes: dict[StreamKind, Lane] = {}
-    means: Means = {}
+    trips = Trips()
     open_ms = float(known.newest_ms)
     for name, shots in known.connections.items():
         looked, limit_ms = shots.between(*span), limits[name]
@@ -136,7 +139,7 @@ def lanes_of(
             Followed(key, chain, settled_ms)
             for key, chain, settled_ms in chains(name, looked, limit_ms)
         ]
-        add_streams(lanes, means, followed, limit_ms, far, measured)
+        add_streams(lanes, trips, followed, limit_ms, far, measured)
         checks = round_trips.checked(looked, limit_ms)
         add_trips(lanes, followed, checks, limit_ms)
         last_ms = shots.open[-1].at_ms
@@ -149,7 +152,7 @@ def lanes_of(
 
 def add_streams(
     lanes: dict[StreamKind, Lane],
-    means: Means,
+    trips: Trips,
     followed: list[Followed],
     limit_ms: int,
     far: far_ends.Far,
@@ -160,15 +163,15 @@ def add_streams(
     for one in followed:
         _, kind, ssrc = one.key
         if (lane := lanes.get(kind)) is None:
-            lane = lanes[kind] = Lane(means=means)
+            lane = lanes[kind] = Lane(trips=trips)
         one.flows = flows = counters.flows(one.chain, limit_ms, quiet, one.settled_ms)
         if kind.endswith("Out"):
-            one.told = counters.points(one.chain, limit_ms, one.settled_ms)
-            reports = counters.heard(one.told, limit_ms)
+            one.told = rtcp.points(one.chain, limit_ms, one.settled_ms)
+            reports = rtcp.heard(one.told, limit_ms)
             theirs = far.get(ssrc)
             if theirs and far_ends.agrees(theirs, one.told):
                 far_ends.fill_bits(flows, theirs)
-                reports += far_ends.heard(theirs, reports)
+                lane.counted.setdefault(one.key, []).extend(far_ends.heard(theirs, reports))
             lane.heard.setdefault(one.key, []).extend(reports)
         elif spans := far_ends.carried(kind, one.chain, flows):
             measured.received.setdefault(ssrc, []).extend(spans)
@@ -187,43 +190,62 @@ def add_trips(
     An incoming stream's latency is that of the connection: of the far end's reports on what this
     end sends, else of its sender reports' replies (webrtc-stats, remote-outbound roundTripTime).
     """
-    sent: list[round_trips.Trip] = []
-    incoming = [one for one in followed if not one.key[1].endswith("Out")]
+    sent: list[list[round_trips.Trip]] = []
+    incoming: list[Followed] = []
     for one in followed:
-        if one.key[1].endswith("Out"):
+        _, kind, _ = one.key
+        if kind.endswith("Out"):
             own = round_trips.reported(one.told, limit_ms)
-            lanes[one.key[1]].rtcp.append(own)
-            sent += own
-    for kind in {one.key[1] for one in incoming}:
-        lanes[kind].rtcp.append(sent)
-    for one in incoming if not sent else []:
-        one.told = counters.points(one.chain, limit_ms, one.settled_ms)
-        lanes[one.key[1]].rtcp.append(round_trips.reported(one.told, limit_ms))
+            lanes[kind].rtcp.append(own)
+            sent.append(own)
+        else:
+            incoming.append(one)
+    if any(sent):
+        for kind in {one.key[1] for one in incoming}:
+            lanes[kind].rtcp += sent
+    else:
+        for one in incoming:
+            one.told = rtcp.points(one.chain, limit_ms, one.settled_ms)
+            lanes[one.key[1]].rtcp.append(round_trips.reported(one.told, limit_ms))
     for kind in {one.key[1] for one in followed}:
         lanes[kind].stun.append(checks)
 
 
 def chains(
     name: str, shots: list[Snapshot], limit_ms: int
-) -> Iterator[tuple[Key, list[tuple[int, Row]], float]]:
+) -> Iterator[tuple[Key, list[tuple[float, Row]], float]]:
     """Each stream's rows in snapshots that follow each other; absence or a gap ends a chain.
 
     The time is when the connection had settled after the gap before.
     """
-    open_chains: dict[Key, list[tuple[int, Row]]] = {}
-    settled_ms = 0.0
-    for before, shot in itertools.pairwise([None, *shots]):
-        assert shot is not None
+    gaps = [
+        place
+        for place, (before, shot) in enumerate(itertools.pairwise(shots), start=1)
+        if shot.at_ms - before.at_ms > limit_ms
+    ]
+    for first, end in itertools.pairwise([0, *gaps, len(shots)]):
+        settled_ms = shots[first].at_ms + SETTLE_MS if first else 0.0
+        for key, chain in unbroken(name, shots[first:end]):
+            yield key, chain, settled_ms
+
+
+def unbroken(name: str, shots: list[Snapshot]) -> Iterator[tuple[Key, list[tuple[float, Row]]]]:
+    """Each stream's rows in snapshots without a gap; absence ends a chain."""
+    streams = [[*map(kind_and_ssrc, shot.rows)] for shot in shots]
+    if streams.count(streams[0]) == len(streams) and len({*streams[0]}) == len(streams[0]):
+        times = [float(shot.at_ms) for shot in shots]
+        columns = zip(*[shot.rows for shot in shots], strict=True)
+        for (kind, ssrc), column in zip(streams[0], columns, strict=True):
+            yield (name, kind, ssrc), [*zip(times, column, strict=True)]
+        return
+    open_chains: dict[Key, list[tuple[float, Row]]] = {}
+    for shot in shots:
         rows = {(name, row.kind, row.ssrc): row for row in shot.rows}
-        broken = before is not None and shot.at_ms - before.at_ms > limit_ms
-        for key in [key for key in open_chains if broken or key not in rows]:
-            yield key, open_chains.pop(key), settled_ms
-        if broken:
-            settled_ms = shot.at_ms + SETTLE_MS
+        for key in [key for key in open_chains if key not in rows]:
+            yield key, open_chains.pop(key)
         for key, row in rows.items():
-            open_chains.setdefault(key, []).append((shot.at_ms, row))
-    for key, chain in open_chains.items():
-        yield key, chain, settled_ms
+            open_chains.setdefault(key, []).append((float(shot.at_ms), row))
+    yield from open_chains.items()
 
 
 def tell(
@@ -253,8 +275,8 @@ def tell(
             told += streams
             note_origins(origins, found, grid)
             keep_runs(known, kind, legs)
-        last = max((number for number in found if found[number].known()), default=numbers[0] - 1)
-        unsaid_ms = grid.start_ms(last + 1)
+        known_until = [number + 1 for number in found if found[number].known()]
+        unsaid_ms = grid.start_ms(max(known_until, default=numbers[0]))
     if told:
         measured.streams[kind] = told
         measured.origins[kind] = origins

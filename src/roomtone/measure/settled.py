@@ -4,8 +4,9 @@ from collections.abc import Iterable, Mapping, Sequence
 
 from msgspec import Struct, field
 
-from roomtone.measure.counters import Flow, Key, Point
+from roomtone.measure.counters import Flow, Key
 from roomtone.measure.round_trips import Trip
+from roomtone.measure.rtcp import Point
 from roomtone.measure.runs import overlap
 from roomtone.measure.snapshot import Row, Snapshot
 from roomtone.measure.state import Run, Settled, State
@@ -20,7 +21,7 @@ class Followed(Struct):
     """
 
     key: Key
-    chain: list[tuple[int, Row]]
+    chain: list[tuple[float, Row]]
     settled_ms: float
     told: list[list[Point]] = field(default_factory=list)
     flows: list[Flow] = field(default_factory=list)
@@ -52,7 +53,7 @@ def stream_open_since(one: Followed) -> float:
     since = one.flows[-1].start_ms if one.flows else one.chain[0][0]
     run = one.told[-1] if one.told else []
     if not run:
-        return float(one.chain[0][0]) if one.key[1].endswith("Out") else since
+        return one.chain[0][0] if one.key[1].endswith("Out") else since
     first = len(run) - 1
     while first and run[first].remote.rtt_count == run[first - 1].remote.rtt_count:
         first -= 1

@@ -54,8 +54,10 @@ class Shots(Struct, array_like=True):
 
     def times(self) -> list[int]:
         """When all of them were taken."""
-        times = [at_ms for page in self.pages for at_ms in page.times]
-        times += [shot.at_ms for shot in self.open]
+        times: list[int] = []
+        for page in self.pages:
+            times += page.times
+        times += map(_at_ms, self.open)
         return times
 
     def row_count(self) -> int:
