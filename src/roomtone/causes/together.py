@@ -20,7 +20,7 @@ from roomtone.causes.spans import Span, Values
 
 ADVICE = {
     "cluster": "Look at the load and the line of {owner}, or move its meetings.",
-    "region": "Tell the provider of {owner}; another region would have been fine.",
+    "region": "Tell whoever runs the servers in {owner}, or host the meeting elsewhere.",
     "provider": "Ask the provider that announces {owner}; nobody in the meeting can mend it.",
     "address": "Look at the line of the site behind {owner}: its load, and voice's priority.",
     "network": "Look at the Wi-Fi there: channels, access points, and how many share one.",
