@@ -193,7 +193,7 @@ SESSIONS = st.builds(
 )
 
 
-@settings(max_examples=80, deadline=None)
+@settings(max_examples=40, deadline=None)
 @given(st.lists(SESSIONS, max_size=5))
 def test_any_columns_are_explained_without_a_word_of_nan(sessions: list[MediaSession]) -> None:
     for finding in explain(sessions):
