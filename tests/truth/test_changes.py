@@ -134,6 +134,17 @@ def faults(stream: dict[str, Any], *, top_bit_rate: float, loss_max: float = 0) 
     ]
 
 
+def all_faults(streams: list[dict[str, Any]], **bounds: float) -> list[str]:
+    """The faults of all entries."""
+    return [fault for stream in streams for fault in faults(stream, **bounds)]
+
+
+def top_bit_rate(stream: dict[str, Any]) -> float:
+    """The highest bit rate of an entry; there is one."""
+    rates: list[float] = [rate for rate in stream["mediaBitRate"] if rate is not None]
+    return max(rates)
+
+
 @pytest.mark.parametrize("kind", STREAM_KINDS)
 @pytest.mark.parametrize("side", SIDES)
 @pytest.mark.parametrize("run", ["sleep"])
@@ -142,15 +153,10 @@ def test_no_figure_is_negative_or_a_spike_after_a_sleep(
 ) -> None:
     """A picture that comes back may take many bits, but no more than the wire shows."""
     streams = outcome.streams(side, kind)
-    before = max(rate for rate in streams[0]["mediaBitRate"] if rate is not None)
     end_s = min(epoch_ms(session["leaveTime"]) for session in outcome.sessions[side]) / 1000
     after = Told(run, outcome, side, kind).wire_rate_max(outcome.marks["awake"], end_s)
-    top = max(before, after / SPIKE_RATIO_MAX * RATE_SLACK)
-    found = [
-        fault
-        for stream in streams
-        for fault in faults(stream, top_bit_rate=top, loss_max=WAKING_LOSS_MAX)
-    ]
+    top = max(top_bit_rate(streams[0]), after / SPIKE_RATIO_MAX * RATE_SLACK)
+    found = all_faults(streams, top_bit_rate=top, loss_max=WAKING_LOSS_MAX)
     ledger.find(run, f"figures that cannot be, {side} {kind}", [], found)
 
 
@@ -161,8 +167,7 @@ def test_no_figure_is_negative_or_a_spike_when_a_connection_is_replaced(
     run: str, outcome: Outcome, side: Side, kind: str, ledger: Ledger
 ) -> None:
     streams = outcome.streams(side, kind)
-    top = max(rate for rate in streams[0]["mediaBitRate"] if rate is not None)
-    found = [fault for stream in streams for fault in faults(stream, top_bit_rate=top)]
+    found = all_faults(streams, top_bit_rate=top_bit_rate(streams[0]))
     ledger.find(run, f"figures that cannot be, {side} {kind}", [], found)
 
 

@@ -76,16 +76,14 @@ def _draft(state: State, row: int, span: Span, direction: Direction) -> Draft:
     against = rivals.of_session(signs, row, span, state.weak, ("cpu", "site", "server"))
     _other_way(state, row, span, direction, against)
     proof = _evidence(state, row, span, direction)
-    return Draft(
+    return rivals.draft(
+        state,
+        row,
+        span,
+        against,
         family=family,
-        owner=owner_of(session),
-        session=session.participantSessionId,
         direction=direction,
-        span=span,
         evidence=proof,
-        ruled_out=against.out,
-        left_open=against.open,
-        witnesses=rivals.fine_others(signs, row, span, state.weak),
         suffered=suffered,
         text=_text(state, row, span, direction, proof, against)
         + _heard(owner_of(session), suffered),

@@ -152,16 +152,14 @@ def _draft(state: State, row: int, span: Span, way: Way, *, swings: bool) -> Dra
     where = "upward" if way == "up" else "downward"
     minutes = of_minutes(span, signs.grid)
     said = "swung" if swings else "fell"
-    return Draft(
+    return rivals.draft(
+        state,
+        row,
+        span,
+        against,
         family="bandwidth",
-        owner=owner_of(session),
-        session=session.participantSessionId,
         direction=way,
-        span=span,
         evidence=told(proof),
-        ruled_out=against.out,
-        left_open=against.open,
-        witnesses=rivals.fine_others(signs, row, span, state.weak),
         suffered=[owner_of(session)] if way == "down" else [],
         text=(
             f"In {minutes} the video of {name_of(session)} had too little room {where}: its bit "

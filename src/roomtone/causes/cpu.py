@@ -75,15 +75,13 @@ def _draft(state: State, row: int, span: Span) -> Draft:
     own = process >= limits.CPU_PROCESS_PART * system
     program = "the meeting's own program" if own else "other programs than the meeting's"
     name = name_of(session)
-    return Draft(
+    return rivals.draft(
+        state,
+        row,
+        span,
+        against,
         family="cpu",
-        owner=owner_of(session),
-        session=session.participantSessionId,
-        span=span,
         evidence=told(proof),
-        ruled_out=against.out,
-        left_open=against.open,
-        witnesses=rivals.fine_others(signs, row, span, state.weak),
         suffered=[owner_of(session)],
         text=(
             f"In {of_minutes(span, signs.grid)} the computer of {name} was at its limit: "

@@ -71,16 +71,14 @@ def _camera(state: State, row: int, span: Span) -> Draft:
     against = rivals.of_session(signs, row, span, state.weak, ("cpu", "network"))
     proof = [evidence("videoOut frameRate", fps, fps < limits.CAMERA_FPS, limits.CAMERA_FPS, span)]
     model = f" ({session.camera})" if session.camera else ""
-    return Draft(
+    return rivals.draft(
+        state,
+        row,
+        span,
+        against,
         family="device",
-        owner=owner_of(session),
-        session=session.participantSessionId,
         direction="up",
-        span=span,
         evidence=proof,
-        ruled_out=against.out,
-        left_open=against.open,
-        witnesses=rivals.fine_others(signs, row, span, state.weak),
         text=(
             f"In {of_minutes(span, signs.grid)} the camera of {name_of(session)}{model} gave "
             f"{proof[0].value:.1f} pictures a second, with network and computer fine."

@@ -170,19 +170,16 @@ def _shift_draft(state: State, row: int, span: Span) -> Draft:
 def _draft(
     state: State, row: int, span: Span, proof: list[Evidence], *, text: str, advice: str
 ) -> Draft:
-    session = state.signs.grid.sessions[row]
     against = rivals.of_session(state.signs, row, span, state.weak, ("cpu", "site", "server"))
-    return Draft(
+    return rivals.draft(
+        state,
+        row,
+        span,
+        against,
         family="path",
-        owner=owner_of(session),
-        session=session.participantSessionId,
         direction="both",
-        span=span,
         evidence=told(proof),
-        ruled_out=against.out,
-        left_open=against.open,
-        witnesses=rivals.fine_others(state.signs, row, span, state.weak),
-        suffered=[owner_of(session)],
+        suffered=[owner_of(state.signs.grid.sessions[row])],
         text=text,
         advice=advice,
     )

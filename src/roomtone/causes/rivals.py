@@ -7,11 +7,12 @@ import numpy as np
 from msgspec import Struct, field
 
 from roomtone.causes import limits
-from roomtone.causes.draft import known_mean
-from roomtone.causes.finding import Rival
+from roomtone.causes.draft import Draft, known_mean, owner_of
+from roomtone.causes.finding import Direction, Evidence, Family, Rival
 from roomtone.causes.groups import address_of
 from roomtone.causes.signs import Signs
 from roomtone.causes.spans import Mask, Span
+from roomtone.causes.state import State
 
 
 class Rivals(Struct):
@@ -41,6 +42,37 @@ def of_session(signs: Signs, row: int, span: Span, weak: Mask, which: Iterable[s
     for rival in which:
         _CHECKS[rival](signs, row, span, weak, rivals)
     return rivals
+
+
+def draft(
+    state: State,
+    row: int,
+    span: Span,
+    against: Rivals,
+    *,
+    family: Family,
+    evidence: list[Evidence],
+    text: str,
+    advice: str,
+    direction: Direction = "",
+    suffered: Iterable[str] = (),
+) -> Draft:
+    """A trouble that is one session's own, held against its rivals and those who were fine."""
+    session = state.signs.grid.sessions[row]
+    return Draft(
+        family=family,
+        owner=owner_of(session),
+        session=session.participantSessionId,
+        direction=direction,
+        span=span,
+        evidence=evidence,
+        ruled_out=against.out,
+        left_open=against.open,
+        witnesses=fine_others(state.signs, row, span, state.weak),
+        suffered=[*suffered],
+        text=text,
+        advice=advice,
+    )
 
 
 def fine_others(signs: Signs, row: int, span: Span, weak: Mask) -> int:

@@ -160,7 +160,8 @@ def _read(
                 rest = [name for name in sheet.head if name not in columns.named()]
                 builder = CubeBuilder(by or rest)
             sheet.need(builder.dimensions)
-            left_out += _add(builder, sheet, columns, baseline=number > 0, advance=advance)
+            with sheet.blamed():
+                left_out += _add(builder, sheet, columns, baseline=number > 0, advance=advance)
     assert builder is not None
     return builder, left_out
 
@@ -174,18 +175,6 @@ def _add(
     advance: Callable[[float], None],
 ) -> int:
     """Add the rows of one file; the number of those that were left out."""
-    with sheet.blamed():
-        return _added(builder, sheet, columns, baseline=baseline, advance=advance)
-
-
-def _added(
-    builder: CubeBuilder,
-    sheet: "_Sheet",
-    columns: _Columns,
-    *,
-    baseline: bool,
-    advance: Callable[[float], None],
-) -> int:
     places = [sheet.head.index(name) for name in builder.dimensions]
     meeting = sheet.head.index(columns.meeting) if columns.meeting else None
     condition = columns.condition

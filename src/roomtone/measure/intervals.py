@@ -283,8 +283,8 @@ def loss_is_sure(losses: Losses, end_ms: float) -> bool:
 
     What is not sure is not told before the end: later losses could not take it back.
     """
-    over = max(high for _, high in losses.spans) >= end_ms - ROUNDING_SLACK
-    return over and padding.certain(losses.lost, losses.expected, losses.fewest)
+    certain = padding.certain(losses.lost, losses.expected, losses.fewest)
+    return certain and until_end(losses.spans, end_ms)
 
 
 def bit_rate_of(cell: Cell) -> float | None:
@@ -303,8 +303,13 @@ def bit_rate_is_sure(cell: Cell, bits_per_s: float, end_ms: float) -> bool:
 
     The probes of a browser whose losses are estimated (Chromium) are a large part of a thin stream.
     """
-    over = max(high for _, high in cell.spans) >= end_ms - ROUNDING_SLACK
-    return over and (not cell.losses.estimated or bits_per_s >= padding.BIT_RATE_MIN)
+    large = not cell.losses.estimated or bits_per_s >= padding.BIT_RATE_MIN
+    return large and until_end(cell.spans, end_ms)
+
+
+def until_end(spans: Spans, end_ms: float) -> bool:
+    """Whether spans, one at least, go on to an interval's end."""
+    return max(high for _, high in spans) >= end_ms - ROUNDING_SLACK
 
 
 def rounded_bit_rate(bits_per_s: float) -> int:

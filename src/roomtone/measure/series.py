@@ -74,14 +74,15 @@ def advance(
     low_ms = min(low for low, _ in touched) - limit_ms
     high_ms = max(high for _, high in touched) + limit_ms
     needed_ms = low_ms - limit_ms - size_ms
-    settled = known.settled if not again and not far else None
-    in_order = taken and settled and settled.holds(taken, limit_ms, size_ms)
-    if in_order and settled:
+    settled = known.settled if taken and not again and not far else None
+    if taken and settled and not settled.holds(taken, limit_ms, size_ms):
+        settled = None
+    if settled:
         low_ms, needed_ms = settled.at_ms, settled.needed_ms
     span = (needed_ms, high_ms + limit_ms + size_ms)
     lanes, open_ms = lanes_of(known, limits, span, far or {}, measured)
     flowed = legs_by_kind(known, lanes, limits)
-    if not in_order and begun_before(known, flowed, needed_ms):
+    if not settled and begun_before(known, flowed, needed_ms):
         measured.received.clear()
         lanes, open_ms = lanes_of(known, limits, (0, span[1]), far or {}, measured)
         flowed = legs_by_kind(known, lanes, limits)
