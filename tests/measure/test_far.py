@@ -87,3 +87,11 @@ def test_jitter_is_what_the_receiver_read_if_that_can_be(
     read_ms: float | None, jitter: list[float]
 ) -> None:
     assert only(told(0, claims(lost=0, jitter_ms=read_ms)), "audioOut", "jitter") == jitter
+
+
+def test_a_jitter_that_swings_is_the_receivers_in_every_span() -> None:
+    swinging = claims(lost=0, jitter_ms=7.0)
+    for span in swinging[::3]:
+        span.jitter_ms = 400.0
+    found = only(told(0, swinging), "audioOut", "jitter")
+    assert found == [138.0, 138.0], "the mean of what was read, with nothing of what was reported"

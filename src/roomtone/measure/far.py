@@ -142,19 +142,20 @@ def packets_per_s(theirs: Sequence[Carried]) -> float:
 def heard(theirs: Sequence[Carried], reports: Iterable[Heard]) -> list[Heard]:
     """The receiver's counts in the form of its reports.
 
-    The jitter of `reports` that it wrote at the same times gives way to what it read itself, unless
-    that is another one altogether.
+    The jitter of `reports` gives way to what the receiver read itself at the same times, unless
+    that is another one altogether. All of it or nothing: both swing, and are of different moments.
     """
     starts = [span.start_ms for span in theirs]
-    read = [span.jitter_ms for span in theirs]
+    both: list[tuple[Heard, Carried]] = []
     for report in reports:
         last = bisect.bisect_left(starts, report.end_ms) - 1
-        if last < 0 or theirs[last].end_ms <= report.start_ms:
-            continue
-        if alike(theirs[last].jitter_ms, report.jitter_ms):
-            report.jitter_ms = None
-        else:
-            read[last] = None
+        if last >= 0 and theirs[last].end_ms > report.start_ms:
+            both.append((report, theirs[last]))
+    believed = same_jitter(both)
+    if believed:
+        for report, span in both:
+            if span.jitter_ms is not None:
+                report.jitter_ms = None
     return [
         Heard(
             start_ms=span.start_ms,
@@ -162,19 +163,22 @@ def heard(theirs: Sequence[Carried], reports: Iterable[Heard]) -> list[Heard]:
             lost=span.lost,
             expected=span.expected,
             fewest=span.expected,
-            jitter_ms=jitter_ms,
+            jitter_ms=span.jitter_ms if believed else None,
             estimated=False,
         )
-        for span, jitter_ms in zip(theirs, read, strict=True)
+        for span in theirs
     ]
 
 
-def alike(read_ms: float | None, reported_ms: float | None) -> bool:
-    """Whether a jitter that was read can be the one that was reported."""
-    if read_ms is None or reported_ms is None:
-        return read_ms is not None
-    low, high = sorted((read_ms, reported_ms))
-    return high <= JITTER_RATIO_MAX * low + JITTER_SLACK_MS
+def same_jitter(both: Iterable[tuple[Heard, Carried]]) -> bool:
+    """Whether the jitter that was read can be the one that was reported, most of the times."""
+    checked = same = 0
+    for report, span in both:
+        if report.jitter_ms is not None and span.jitter_ms is not None:
+            low, high = sorted((report.jitter_ms, span.jitter_ms))
+            checked += 1
+            same += high <= JITTER_RATIO_MAX * low + JITTER_SLACK_MS
+    return 2 * same >= checked
 
 
 def fill_bits(flows: Iterable[Flow], theirs: Sequence[Carried]) -> None:
