@@ -2,7 +2,7 @@
 
 import itertools
 from collections.abc import Iterator, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from typing import Any, Final
 
 from roomtone.model import Column, epoch_ms
@@ -23,6 +23,7 @@ WAYS: Final[dict[Side, int]] = {"a": 0, "b": 1}
 FULL_SLACK_S: Final = 0.001
 SHORT_S: Final = 30
 SHORT_LATENCY_MS: Final = 30
+MINUTE_S: Final = 60
 SHARED_OUT_S: Final = 60
 SHARED_OUT_LIMIT: Final = 1.0
 ROUNDED: Final = 0.005
@@ -152,7 +153,19 @@ class Told:
             return None
         return before[-1][1:]
 
-    def rows(self, column: Column) -> Iterator[Row]:
+    def rows(self, column: Column) -> list[Row]:
+        """A row for each full interval; one for all, of what an interval has too little of.
+
+        Sound has 3 or 4 round trips in 20 s: one that had to wait for a busy browser would count
+        for a third of them. Over the whole call it has 30 and more.
+        """
+        found = list(self.each(column))
+        few = column == "latency" and self.media == "audio"
+        if not few or self.outcome.plan.interval_s >= MINUTE_S:
+            return found
+        return [mean_of(found)]
+
+    def each(self, column: Column) -> Iterator[Row]:
         """A row for each full interval."""
         for number, span, entry, place in self.intervals():
             values = entry[column]
@@ -169,16 +182,13 @@ class Told:
         The moment when jitter is read is known to about a packet, with each of which a jitter that
         falls, falls by a 16th (RFC 3550, 6.4.1).
 
-        A packet that others have overtaken counts as lost until it comes: in an interval that is
-        shorter than a minute, those at its edges may be more than half a point.
+        A packet that others have overtaken counts as lost until it comes: those at its edges may be
+        more than half a point of an interval that is shorter than a minute.
 
         What is sent is measured by what the far end counted, between readings of its own: those
         that reach over the edges of an interval are shared out by time. A reading of 2 s of 25
         packets a second loses 2.5 +- 1.5; half of it at each of two edges is 1.1 packets of the 500
         in 20 s: a standard deviation of 0.2 points.
-
-        Sound has 3 or 4 round trips in 20 s: one that has to wait for a busy browser counts for a
-        third of them.
         """
         if column == "latency" and span[1] - span[0] < SHORT_S:
             return SHORT_LATENCY_MS
@@ -220,6 +230,18 @@ class Told:
         if column == "packetLoss":
             return roads[self.way].loss
         return sum(way.delay_ms for way in roads) if column == "latency" else None
+
+
+def mean_of(rows: Sequence[Row]) -> Row:
+    """The mean of all intervals as a row; not told if one of them is not."""
+    told = [row.reported for row in rows if row.reported is not None]
+    return replace(
+        rows[0],
+        wire=sum(row.wire for row in rows) / len(rows),
+        reported=sum(told) / len(told) if len(told) == len(rows) else None,
+        limit=LIMITS[rows[0].column],
+        note=f"the mean of {len(rows)} intervals",
+    )
 
 
 def nearest(values: Sequence[float], reported: float | None) -> float:

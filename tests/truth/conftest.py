@@ -1,4 +1,4 @@
-"""The calls, two at a time, of which the tests that were chosen need the outcome."""
+"""The calls, in two lanes, of which the tests that were chosen need the outcome."""
 
 from collections.abc import Callable, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
@@ -10,11 +10,8 @@ from tests.truth.calls import Outcome, run_call
 from tests.truth.firefox import FIREFOX
 from tests.truth.ledger import Ledger
 from tests.truth.rig import why_none
-from tests.truth.runs import RUNS
+from tests.truth.runs import MEASURED, RUNS
 from tests.truth.turn import TURNSERVER
-
-CALLS_MAX = 2
-"""At once: more of them, and the machine adds to what the road does."""
 
 
 @pytest.fixture(scope="session")
@@ -35,11 +32,14 @@ def outcome_of(
         for item in request.session.items
         if isinstance(item, pytest.Function) and hasattr(item, "callspec")
     }
-    with ThreadPoolExecutor(CALLS_MAX) as pool:
+    # One of which every figure is measured, and one that shows something else beside it: two of the
+    # former at once, and what they wait for the machine adds to what the road does.
+    with ThreadPoolExecutor(1) as measured, ThreadPoolExecutor(1) as others:
         begun: dict[str, Future[Outcome]] = {}
         for number, (name, (plan, script)) in enumerate(RUNS.items()):
             if name in chosen and not why_not(name):
-                begun[name] = pool.submit(run_call, plan, script, folder / str(number))
+                lane = measured if name in MEASURED else others
+                begun[name] = lane.submit(run_call, plan, script, folder / str(number))
 
         def outcome(run: str) -> Outcome:
             if why_not(run):

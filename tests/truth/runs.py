@@ -120,4 +120,5 @@ RUNS: Final[dict[str, tuple[Plan, Script]]] = {
     ),
     **{label: codec(label) for label in CODECS},
 }
-"""The longest first: they go on two at a time."""
+MEASURED: Final = ("both ways", "steps", "firefox")
+"""Those of which every figure is held against the wire; they do not run beside each other."""

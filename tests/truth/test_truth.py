@@ -10,6 +10,7 @@ from tests.truth.calls import Outcome
 from tests.truth.compare import Row, Told
 from tests.truth.ledger import Ledger
 from tests.truth.rig import SIDES, Side
+from tests.truth.runs import MEASURED
 
 pytestmark = [
     pytest.mark.browser,
@@ -18,14 +19,13 @@ pytestmark = [
     pytest.mark.xdist_group("truth"),
 ]
 
-MEASURED = ("both ways", "steps", "firefox")
 RECEIVED = ("audioIn", "videoIn", "shareIn")
 SENT = ("audioOut", "videoOut", "shareOut")
 PICTURES = ("videoIn", "shareIn", "videoOut", "shareOut")
 
 
 def rows(run: str, outcome: Outcome, side: Side, kind: str, column: Column) -> list[Row]:
-    return list(Told(run, outcome, side, kind).rows(column))
+    return Told(run, outcome, side, kind).rows(column)
 
 
 runs = pytest.mark.parametrize("run", MEASURED)

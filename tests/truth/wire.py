@@ -15,6 +15,7 @@ CLOCKS_HZ: Final = {"audio": 48_000, "video": 90_000, "share": 90_000}
 JITTER_STEP_MAX: Final = 450_000
 """libwebrtc leaves out a step of more clock units: 5 s of video."""
 UNDER_WAY_S_MAX: Final = 1.0
+MOMENT_S: Final = 0.05
 Span = tuple[float, float]
 
 
@@ -43,11 +44,14 @@ class Wire:
         return 100 * lost / max(len(due), 1), len(due)
 
     def overtaken(self, ssrc: int, at_s: float) -> int:
-        """Packets that others have overtaken at a moment: the receiver counts them as lost yet."""
+        """Packets that count as lost though they were not yet due: others have overtaken them.
+
+        The most that there were in MOMENT_S before or after: a burst of pictures comes and goes in
+        a few milliseconds, and a browser says when it counted no better than that.
+        """
         near = [p for p in self.streams[ssrc] if abs(p.in_s - at_s) < UNDER_WAY_S_MAX]
-        arrived = [p.in_s for p in near if not p.dropped and p.out_s <= at_s]
-        newest = max(arrived, default=0.0)
-        return sum(not p.dropped and p.in_s < newest and p.out_s > at_s for p in near)
+        moments = [p.out_s for p in near if not p.dropped and abs(p.out_s - at_s) < MOMENT_S]
+        return max(missing(near, moment) for moment in (at_s, *moments))
 
     def received_bit_rate(self, ssrc: int, span: Span) -> float:
         """Bit/s of payload that arrived; what was sent again has an SSRC of its own."""
@@ -100,6 +104,13 @@ class Wire:
                 curve.append((packet.out_s, 1000 * jitter / clock_hz))
             before = packet
         return curve
+
+
+def missing(packets: Sequence[Packet], at_s: float) -> int:
+    """How many are not due before a moment at which a later one has arrived."""
+    arrived = [p.in_s for p in packets if not p.dropped and p.out_s <= at_s]
+    newest = max(arrived, default=0.0)
+    return sum(p.in_s < newest and p.out_s > at_s for p in packets)
 
 
 def difference(after: int, before: int) -> int:
