@@ -27,6 +27,10 @@ ASK_EVERY_S: Final = 0.5
 CAMERA: Final = {"width": 640, "height": 360, "frameRate": 15}
 KINDS: Final = {"0": "audio", "1": "video", "2": "share"}
 """By mid: the pages add microphone, camera and share in this order."""
+SERVED: Final = {
+    **dict.fromkeys(("peer.html", "janus.html"), "text/html; charset=utf-8"),
+    **dict.fromkeys(("peer.js", "janus.js"), "text/javascript"),
+}
 CHROMIUM_FLAGS: Final = [
     "--no-sandbox",
     "--use-fake-ui-for-media-stream",
@@ -67,6 +71,8 @@ class Plan:
     connect: bool = True
     """False: the script connects."""
     road: tuple[Way, Way] = (Way(), Way())
+    first: bool = True
+    """The browsers go before other work of the machine."""
 
 
 @dataclass(frozen=True)
@@ -75,6 +81,8 @@ class Outcome:
 
     plan: Plan
     sessions: dict[Side, list[dict[str, Any]]]
+    quality: dict[str, Any]
+    """The verdict and the findings."""
     reports: dict[Side, list[dict[str, Any]]]
     wire: wire.Wire
     marks: dict[str, float]
@@ -153,7 +161,8 @@ class Call:
         await a.evaluate("(answer) => peer.accept(answer)", answer)
         for page in (a, b):
             await until(page, "peer.state === 'connected'")
-        await asyncio.to_thread(self.rig.let_go_first)
+        if self.plan.first:
+            await asyncio.to_thread(self.rig.let_go_first)
 
     async def hold(self, *, s: float, since: str) -> None:
         """Go on until so long after a mark."""
@@ -181,6 +190,15 @@ class Call:
         return {side: [item for item in items if item["participantId"] == side] for side in SIDES}
 
 
+def quality_of(server: Server, token: str, meeting: str) -> dict[str, Any]:
+    """The meeting's verdict and its causes, as the API tells them."""
+    url = f"{server.url}/v1/roomtone/meetings/{meeting}"
+    answer = httpx2.get(url, headers={"Authorization": f"Bearer {token}"})
+    assert answer.status_code == 200, answer.text
+    quality: dict[str, Any] = answer.json()
+    return quality
+
+
 class Script(Protocol):
     """What happens in a call, from two open pages to the end."""
 
@@ -203,11 +221,12 @@ def run_call(plan: Plan, script: Script, folder: Path) -> Outcome:
         server = start_server(folder / "data", *flags)
         try:
             call, sessions = asyncio.run(in_browsers(plan, script, there, server))
+            quality = quality_of(server, call.token, call.meeting)
         finally:
             server.stop()
     log = wire.read(there.road.log)
     changes = there.road.changes
-    return Outcome(plan, sessions, call.reports, log, call.marks, changes, call.versions)
+    return Outcome(plan, sessions, quality, call.reports, log, call.marks, changes, call.versions)
 
 
 async def in_browsers(
@@ -269,10 +288,10 @@ async def give_page(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) 
     """The pages of this folder, one a connection."""
     request = (await reader.readuntil(b"\r\n\r\n")).decode()
     name = request.split(" ")[1].removeprefix("/")
-    kinds = {"peer.html": "text/html; charset=utf-8", "peer.js": "text/javascript"}
-    body = (HERE / name).read_bytes() if name in kinds else b""
-    head = f"HTTP/1.1 {'200 OK' if name in kinds else '404 Not Found'}\r\nConnection: close\r\n"
-    head += f"Content-Type: {kinds.get(name, 'text/plain')}\r\nContent-Length: {len(body)}\r\n\r\n"
+    known = name in SERVED
+    body = (HERE / name).read_bytes() if known else b""
+    head = f"HTTP/1.1 {'200 OK' if known else '404 Not Found'}\r\nConnection: close\r\n"
+    head += f"Content-Type: {SERVED.get(name, 'text/plain')}\r\nContent-Length: {len(body)}\r\n\r\n"
     writer.write(head.encode() + body)
     await writer.drain()
     writer.close()

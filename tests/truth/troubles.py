@@ -1,0 +1,121 @@
+"""Calls with one known trouble each, for those who look for causes."""
+
+import asyncio
+import contextlib
+import os
+import subprocess
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any, Final
+
+from tests.conftest import run_apart, start_server
+from tests.truth import turn
+from tests.truth.calls import API_PORT, Call, Plan, Script, run_call
+from tests.truth.rig import END_S_MAX, Rig, Side, Way, rig
+from tests.truth.room import Room, meet
+from tests.truth.runs import lasting, leave
+
+INTERVAL_S: Final = 10
+FINE: Final = Way(delay_ms=30)
+LOSSY: Final = Way(loss=10, delay_ms=30)
+FAR: Final = Way(delay_ms=200)
+LOSSY_FAR: Final = Way(loss=1, delay_ms=150)
+TROUBLE_S: Final = 75
+"""Two intervals of 30 s, which causes look at, and what lies at their edges."""
+LONG_TROUBLE_S: Final = 170
+"""A way is long when it is for five such intervals."""
+FINE_S: Final = 45
+BURNERS_PER_CORE: Final = 3
+BURN: Final = "import time; end = time.time() + {s}\nwhile time.time() < end: sum(range(10_000))"
+
+ROOMS: Final[dict[str, Room]] = {
+    "loss up": Room(road=(LOSSY, FINE), lasting_s=TROUBLE_S, share=False),
+    "loss down": Room(road=(FINE, LOSSY), lasting_s=TROUBLE_S, share=False),
+    "no trouble": Room(road=(FINE, FINE), lasting_s=TROUBLE_S, share=False),
+}
+
+
+def plan(**more: Any) -> Plan:
+    """A small call that tells a lot."""
+    return Plan(interval_s=INTERVAL_S, sample_every_s=5, share=False, **more)
+
+
+async def over_tcp(call: Call) -> None:
+    """A server beside b; both hosts come to it over TCP."""
+    with turn.turn_server(call.rig, "b"):
+        await call.connect()
+        call.mark("connected")
+        await call.hold(s=TROUBLE_S, since="connected")
+        await leave(call)
+
+
+async def starving(call: Call) -> None:
+    """b's computer, whose agent tells how busy it is, gets other work after a while."""
+    token = await asyncio.to_thread(call.collector_token, "b")
+    with agent(call.rig, "b", call.meeting, token):
+        await call.hold(s=FINE_S, since="connected")
+        with burning(call.rig, "b"):
+            await call.hold(s=FINE_S + TROUBLE_S, since="connected")
+        await leave(call)
+
+
+CALLS: Final[dict[str, tuple[Plan, Script]]] = {
+    "delay": (plan(road=(FAR, FAR)), lasting(LONG_TROUBLE_S)),
+    "TCP": (
+        plan(
+            tcp_too=True,
+            connect=False,
+            configuration=turn.client("b"),
+            road=(LOSSY_FAR, LOSSY_FAR),
+        ),
+        over_tcp,
+    ),
+    "CPU": (plan(road=(FINE, FINE), first=False), starving),
+}
+
+
+def quality(name: str, folder: Path) -> dict[str, Any]:
+    """Verdict and findings of a call; to be run in a thread of its own."""
+    if name in CALLS:
+        return run_call(*CALLS[name], folder).quality
+    folder.mkdir()
+    with rig(folder) as there:
+        server = start_server(folder / "data", "--interval-s", str(INTERVAL_S))
+        try:
+            return run_apart(meet(ROOMS[name], there, server)).quality
+        finally:
+            server.stop()
+
+
+@contextlib.contextmanager
+def agent(there: Rig, side: Side, meeting: str, token: str) -> Iterator[None]:
+    """Roomtone's agent on a host."""
+    words = ["--url", f"http://127.0.0.1:{API_PORT}", "--meeting", meeting]
+    words += ["--process", "chromium", "--interval-s", str(INTERVAL_S)]
+    process = subprocess.Popen(
+        [*there.within(side), sys.executable, "-m", "roomtone", "agent", *words],
+        env={**os.environ, "ROOMTONE_TOKEN": token},
+        stderr=subprocess.DEVNULL,
+    )
+    try:
+        yield
+    finally:
+        process.terminate()
+        process.wait(END_S_MAX)
+
+
+@contextlib.contextmanager
+def burning(there: Rig, side: Side) -> Iterator[None]:
+    """Programs that take all the CPU that they get, and end by themselves if they must."""
+    code = BURN.format(s=TROUBLE_S + FINE_S)
+    command = [*there.within(side), "nice", "-n", "-5", sys.executable, "-c", code]
+    count = BURNERS_PER_CORE * (os.cpu_count() or 1)
+    processes = [subprocess.Popen(command) for _ in range(count)]
+    try:
+        yield
+    finally:
+        for process in processes:
+            process.terminate()
+        for process in processes:
+            process.wait(END_S_MAX)
