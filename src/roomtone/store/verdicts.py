@@ -11,7 +11,7 @@ from msgspec import Struct, field
 
 from roomtone.causes import Family
 from roomtone.fleet.dimensions import Dimension
-from roomtone.model import StreamKind
+from roomtone.model import Meeting, StreamKind
 from roomtone.score import Figure, Verdict
 
 FINDINGS_KEPT_MAX: Final = 5
@@ -69,3 +69,52 @@ class MeetingRow(Struct, kw_only=True, frozen=True):
     minutes_poor: float
     counts: Mapping[Verdict, int]
     findings: list[FindingRow] = field(default_factory=list)
+
+
+class Scores(Struct, kw_only=True, frozen=True):
+    """What was made of a meeting, and of what it was made.
+
+    `version` is the meeting's, `model` score.VERSION, `revision` that of the organisation's
+    settings. `words` is what a search looks through besides id, title and host: who was there and
+    with which devices, in casefolded lines; it names people, and goes when one is erased.
+    """
+
+    version: int
+    model: int
+    revision: int
+    meeting: MeetingRow
+    words: str = ""
+    sessions: list[SessionRow] = field(default_factory=list)
+
+
+class Stale(Struct, frozen=True):
+    """An ended meeting whose scores are missing or were made of something else."""
+
+    org: str
+    meeting: str
+    version: int
+
+
+class VerdictQuery(Struct, kw_only=True, frozen=True):
+    """Which meetings: not scheduled ones, start >= from_ms and < to_ms.
+
+    `verdicts`: only scored ones with one of these; None: all, also those without scores yet.
+    `text`, casefolded, is part of the id, or (with `names`) of the title, the host's name or e-mail
+    or a line of `words`. The newest first, or (`worst`) by verdict, then minutes poor, then newest.
+    """
+
+    from_ms: int
+    to_ms: int
+    verdicts: frozenset[Verdict] | None = None
+    text: str = ""
+    names: bool = True
+    worst: bool = False
+    offset: int = 0
+    limit: int = 100
+
+
+class JudgedMeeting(Struct, frozen=True):
+    """A meeting and its row, None while it has none."""
+
+    meeting: Meeting
+    row: MeetingRow | None
