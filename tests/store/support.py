@@ -16,7 +16,9 @@ from roomtone.model import (
     epoch_ms,
     iso_ms,
 )
+from roomtone.score import VERDICTS, Verdict
 from roomtone.store import MeetingQuery, Store
+from roomtone.store.verdicts import MeetingRow, Scores, SessionRow, VerdictQuery
 
 DATA = Path(__file__).parent.parent / "data"
 T0 = epoch_ms("2026-11-02T09:00:00Z")
@@ -96,6 +98,42 @@ def everything() -> MeetingQuery:
     return MeetingQuery(
         from_ms=0, to_ms=1 << 45, states=frozenset({"scheduled", "inProgress", "ended"})
     )
+
+
+def whole_time(**wanted: Any) -> VerdictQuery:
+    return VerdictQuery(**{"from_ms": 0, "to_ms": 1 << 45, **wanted})
+
+
+def session_row(session: str = S1, **fields: Any) -> SessionRow:
+    """A row in which every figure is unknown, but for those that are given."""
+    figures = ("audio_mos", "video_mos", "network", "device", "packet_loss", "latency", "jitter")
+    base: dict[str, Any] = {
+        "session": session,
+        "join_ms": T0,
+        "leave_ms": T0 + MINUTE,
+        "verdict": "unclassified",
+        "kind": None,
+        "figure": None,
+        **dict.fromkeys((*figures, "join_s")),
+        **dict.fromkeys(("minutes", "minutes_poor", "minutes_fair"), 0.0),
+        "values": {},
+    }
+    return SessionRow(**{**base, **fields})
+
+
+def scores(
+    version: int, verdict: Verdict = "good", *, model: int = 1, revision: int = 0, **fields: Any
+) -> Scores:
+    """What was made of a meeting of one session that had it so."""
+    row = MeetingRow(
+        verdict=verdict,
+        because="",
+        minutes=9.5,
+        minutes_poor=fields.pop("minutes_poor", 0.0),
+        counts=dict.fromkeys(VERDICTS, 0) | {verdict: 1},
+        findings=fields.pop("findings", []),
+    )
+    return Scores(version=version, model=model, revision=revision, meeting=row, **fields)
 
 
 def example_text() -> Any:

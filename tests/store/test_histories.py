@@ -13,7 +13,18 @@ from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, ru
 from roomtone.errors import Conflict, Gone
 from roomtone.model import MediaSession, MeetingNews, Resources
 from roomtone.store import Store, open_store
-from tests.store.support import MINUTE, T0, at, everything, exact, soon, stream
+from tests.store.support import (
+    MINUTE,
+    T0,
+    at,
+    everything,
+    exact,
+    scores,
+    session_row,
+    soon,
+    stream,
+    whole_time,
+)
 
 ORGS = ("acme", "umbrella")
 MEETINGS = ("m1", "m2")
@@ -175,6 +186,27 @@ class Histories(RuleBasedStateMachine):
 
         self.write(call)
 
+    @rule(org=orgs, value=st.sampled_from([b"", b"1", b"2"]))
+    def choose(self, org: str, value: bytes) -> None:
+        self.write(lambda store: store.put_setting(org, "thresholds", value))
+
+    @rule(org=st.one_of(st.none(), orgs), limit=st.integers(1, 4))
+    def score(self, org: str | None, limit: int) -> None:
+        def call(store: Store) -> list[Any]:
+            found = store.stale(org, model=1, limit=limit)
+            for one in found:
+                made = scores(
+                    one.version,
+                    revision=store.revision(one.org),
+                    words=one.meeting,
+                    sessions=[session_row()],
+                )
+                assert store.put_scores(one.org, one.meeting, made)
+            return [(one.org, one.meeting) for one in found]
+
+        if org is not None or limit == 4:  # the order of organisations is nobody's promise
+            self.write(lambda store: sorted(call(store)))
+
     @rule()
     def reopen(self) -> None:
         self.stores[1].close()
@@ -199,6 +231,7 @@ class Histories(RuleBasedStateMachine):
                 self._same_meeting(org, meeting)
             self.both(lambda store, org=org: store.meetings(org, everything(), deadline=soon()))
             self.both(lambda store, org=org: _summaries(store, org))
+            self.both(lambda store, org=org: _scores(store, org))
         self.both(lambda store: [store.counts(None), store.organisations()])
 
     def _same_meeting(self, org: str, meeting: str) -> None:
@@ -220,6 +253,20 @@ def _read(store: Store, org: str, meeting: str) -> list[MediaSession]:
 def _summaries(store: Store, org: str) -> Any:
     found = store.summaries(org, from_ms=0, to_ms=1 << 45, limit=9)
     return sorted(found, key=lambda summary: summary.session)
+
+
+def _scores(store: Store, org: str) -> list[Any]:
+    found = store.judged(org, whole_time(), deadline=soon())
+    rows = [_session_rows(store, org, meeting) for meeting in MEETINGS]
+    counts = [store.stale_count(one, model=model) for one in (org, None) for model in (1, 2)]
+    return [found, rows, counts, store.setting(org, "thresholds"), store.revision(org)]
+
+
+def _session_rows(store: Store, org: str, meeting: str) -> Any:
+    try:
+        return store.session_rows(org, meeting)
+    except Gone:
+        return "gone"
 
 
 TestHistories = Histories.TestCase

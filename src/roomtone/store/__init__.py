@@ -36,6 +36,11 @@ senders. Its samples are identified by (stream kind, samplingInterval, sample ti
 **Versions.** Every meeting has a version, a positive integer that grows with each commit that may
 change anything that a read of the meeting answers.
 
+**Scores.** A meeting's rows (verdicts.py) are made outside of the store, put as a whole, and say
+of what they were made: the meeting's version, the model, and the revision of the organisation's
+settings. An ended meeting that has none, or whose rows were made of anything else, is stale.
+Putting them changes no version.
+
 **State of a meeting.** `scheduled` while its announced start is ahead and nobody joined,
 `inProgress` until `seal` ends it, then `ended`. Its start is the announced one, else the earliest
 joinTime, else when it was first heard of; its end the announced one if that has passed, else the
@@ -50,6 +55,7 @@ from typing import Literal, Protocol
 from msgspec import Struct
 
 from roomtone.model import MediaSession, Meeting, MeetingNews, MeetingState, Participant
+from roomtone.store.verdicts import JudgedMeeting, Scores, SessionRow, Stale, VerdictQuery
 
 MEETING_ID_MINTED = "{hex32}_I_{digits18}"
 SOURCE_STATE_KEPT_MS = 24 * 3600 * 1000
@@ -198,6 +204,18 @@ class Store(Protocol):
         `erase` removes.
         """
 
+    def put_setting(self, org: str, name: str, value: bytes) -> None:
+        """Keep what an organisation has chosen; b"" removes it. The caller bounds the size.
+
+        The revision grows by one, unless the value is the same.
+        """
+
+    def put_scores(self, org: str, meeting_id: str, scores: Scores) -> bool:
+        """Replace a meeting's rows and those of its sessions.
+
+        False, and nothing is kept, when the meeting is unknown, removed or of another version now.
+        """
+
     def seal(self, now_ms: int, *, silence_ms: int, limit: int) -> int:
         """Close and seal up to `limit` sessions that are due; return how many were sealed.
 
@@ -225,7 +243,8 @@ class Store(Protocol):
 
         Sessions with this webexUserEmail (in any case): names, e-mail, raw addresses and device
         labels become "" (masked addresses, participantId and metrics stay); meetings they host lose
-        hostEmail, hostDisplayName and hostUserId. Nothing of it remains in the files.
+        hostEmail, hostDisplayName and hostUserId; the rows of scores of all these meetings go, to
+        be made anew. Nothing of it remains in the files.
         """
 
     def put_token(self, token: Token) -> None:
@@ -283,6 +302,30 @@ class Store(Protocol):
 
     def summaries(self, org: str, *, from_ms: int, to_ms: int, limit: int) -> list[Summary]:
         """Summary rows of sealed sessions that joined in [from_ms, to_ms), oldest first."""
+
+    def setting(self, org: str, name: str) -> bytes:
+        """What `put_setting` kept; b"" when there is nothing."""
+
+    def revision(self, org: str) -> int:
+        """How often the organisation's settings have changed. Cheap: a look-up.
+
+        Read it before the settings: what is made of newer ones than it says is only made again.
+        """
+
+    def stale(self, org: str | None, *, model: int, limit: int) -> list[Stale]:
+        """Up to `limit` stale meetings, those without valid rows first; None: of all organisations.
+
+        Its cost goes with what it returns, not with how many meetings there are.
+        """
+
+    def stale_count(self, org: str | None, *, model: int) -> int:
+        """How many there are."""
+
+    def judged(self, org: str, query: VerdictQuery, *, deadline: float) -> list[JudgedMeeting]:
+        """Meetings that fit the query with their rows, stale or not, at most `query.limit`."""
+
+    def session_rows(self, org: str, meeting_id: str) -> list[SessionRow]:
+        """The rows of a meeting's sessions, stale or not; [] when there are none."""
 
     def counts(self, org: str | None) -> Counts:
         """How much there is; None: of all organisations."""

@@ -5,7 +5,6 @@ It is the model that other engines are compared with, so it prefers the obvious 
 
 # ruff: noqa: D102 the protocol `Store` says what each call does
 
-import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -13,7 +12,7 @@ from threading import RLock
 
 from msgspec import UNSET, structs
 
-from roomtone.errors import Conflict, TimedOut, Unavailable
+from roomtone.errors import Conflict, Unavailable
 from roomtone.model import MediaSession, Meeting, MeetingNews, Participant, iso_ms
 from roomtone.store import (
     SOURCE_STATE_KEPT_MS,
@@ -26,7 +25,8 @@ from roomtone.store import (
     Token,
 )
 from roomtone.store.columns import fold
-from roomtone.store.memory_state import Attended, MemoryState, OrgState
+from roomtone.store.memory_state import Attended, MemoryState
+from roomtone.store.memory_verdicts import MemoryVerdicts, watch
 from roomtone.store.records import (
     MeetingRecord,
     amended,
@@ -45,17 +45,11 @@ from roomtone.store.size import Size, size_of
 from roomtone.store.timeline import time_ms
 
 
-def _watch(deadline: float) -> None:
-    if time.monotonic() > deadline:
-        raise TimedOut("the read ran over its time limit")
-
-
-class MemoryStore:
+class MemoryStore(MemoryVerdicts):
     """Keeps everything in dictionaries; see the protocol `Store`."""
 
     def __init__(self) -> None:
-        self._committed = MemoryState()
-        self._open: list[MemoryState] = []
+        super().__init__()
         self._writing = RLock()
 
     def close(self) -> None:
@@ -78,10 +72,6 @@ class MemoryStore:
                 self._open[-1] = done
             else:
                 self._committed = _published(done)
-
-    def _org(self, name: str) -> OrgState:
-        assert self._open, "a writing call outside transaction()"
-        return self._open[-1].orgs.setdefault(name, OrgState())
 
     def _put(self, org: str, record: MeetingRecord) -> None:
         self._org(org).meetings[record.id] = record
@@ -236,6 +226,7 @@ class MemoryStore:
                     del data.meetings[record.id]
                     for session in data.attending.pop(record.id, ()):
                         del data.sessions[session]
+                    data.scores.pop(record.id, None)
                     data.removed |= {record.id}
                     removed += 1
         return removed
@@ -257,6 +248,7 @@ class MemoryStore:
                 self._put(org, structs.replace(record, **blank))
                 changed += 1
         data.erase_beside(email)
+        self._forget_changed_scores(org)
         for token in list(self._open[-1].tokens.values()):
             if token.org == org:
                 self.put_token(anonymised_token(token, email))
@@ -279,9 +271,6 @@ class MemoryStore:
 
     # -- reading
 
-    def _data(self, org: str) -> OrgState:
-        return self._committed.orgs.get(org) or OrgState()
-
     def token(self, token_hash: bytes) -> Token | None:
         return self._committed.tokens.get(token_hash)
 
@@ -297,7 +286,7 @@ class MemoryStore:
         return None if record is None else meeting_of(record)
 
     def meetings(self, org: str, query: MeetingQuery, *, deadline: float) -> list[Meeting]:
-        _watch(deadline)
+        watch(deadline)
         found = [record for record in self._data(org).meetings.values() if fits(record, query)]
         found.sort(key=lambda record: (-record.start_ms, record.id))
         return [meeting_of(r) for r in found[query.offset : query.offset + query.limit]]
@@ -313,9 +302,9 @@ class MemoryStore:
         data.known(meeting_id)
         found = []
         for session in data.attendance(meeting_id)[offset : offset + limit]:
-            _watch(deadline)
+            watch(deadline)
             found.append(session.served())
-        _watch(deadline)
+        watch(deadline)
         return found
 
     def sessions_for_json(
@@ -334,7 +323,7 @@ class MemoryStore:
         self, org: str, meeting_id: str, *, offset: int, limit: int, deadline: float
     ) -> list[Participant]:
         data = self._data(org)
-        _watch(deadline)
+        watch(deadline)
         record = data.known(meeting_id)
         if record is None:
             return []

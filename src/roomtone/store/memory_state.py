@@ -7,6 +7,7 @@ from roomtone.model import MediaSession, iso_ms
 from roomtone.store import Summary, Token
 from roomtone.store.columns import fold
 from roomtone.store.records import MeetingRecord, join_ms, mentions
+from roomtone.store.verdicts import Scores
 
 
 class Attended(Struct, kw_only=True, frozen=True):
@@ -37,6 +38,9 @@ class OrgState(Struct):
     sessions: dict[str, Attended] = field(default_factory=dict)
     attending: dict[str, tuple[str, ...]] = field(default_factory=dict)
     sources: dict[str, tuple[int, bytes]] = field(default_factory=dict)
+    settings: dict[str, bytes] = field(default_factory=dict)
+    revision: int = 0
+    scores: dict[str, Scores] = field(default_factory=dict)
 
     def copy(self) -> "OrgState":
         """For a transaction."""
@@ -46,6 +50,9 @@ class OrgState(Struct):
             self.sessions.copy(),
             self.attending.copy(),
             self.sources.copy(),
+            self.settings.copy(),
+            self.revision,
+            self.scores.copy(),
         )
 
     def known(self, meeting_id: str) -> MeetingRecord | None:
@@ -62,6 +69,12 @@ class OrgState(Struct):
         for key, (_, state) in list(self.sources.items()):
             if mentions(state, email) or email.lower() in key.lower():
                 del self.sources[key]
+
+    def is_stale(self, record: MeetingRecord, model: int) -> bool:
+        """Whether an ended meeting's scores are missing, or were made of something else."""
+        kept = self.scores.get(record.id)
+        made = kept and (kept.version, kept.model, kept.revision)
+        return record.state == "ended" and made != (record.version, model, self.revision)
 
     def attendance(self, meeting_id: str) -> list[Attended]:
         """The meeting's sessions, in order of first arrival."""

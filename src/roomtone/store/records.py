@@ -26,10 +26,16 @@ from roomtone.model import (
     sample_count,
     streams_of,
 )
+from roomtone.score import Verdict
 from roomtone.store import Attendance, MeetingQuery, Summary, Token
 from roomtone.store.timeline import period_ms, time_ms
+from roomtone.store.verdicts import MeetingRow, VerdictQuery
 
 SUMMARY_DECIMALS: Final = 3
+BADNESS: Final[dict[Verdict | None, int]] = {
+    "poor": 0, "fair": 1, "good": 2, "unclassified": 3, None: 4,
+}  # fmt: skip
+"""The order of verdicts, the worst first."""
 _TEXTS = (
     "meetingSeriesId",
     "scheduledMeetingId",
@@ -140,6 +146,28 @@ def fits(record: MeetingRecord, query: MeetingQuery) -> bool:
         and query.host_email.lower() in ("", record.hostEmail.lower())
         and query.site_url in ("", record.siteUrl)
     )
+
+
+def wanted(record: MeetingRecord, verdict: Verdict | None, words: str, query: VerdictQuery) -> bool:
+    """Whether a meeting with this verdict (None: not scored yet) is one that is asked for."""
+    if record.state == "scheduled" or not query.from_ms <= record.start_ms < query.to_ms:
+        return False
+    if query.verdicts is not None and verdict not in query.verdicts:
+        return False
+    if query.text in record.id.casefold():
+        return True
+    texts = (words, record.title.casefold(), record.hostDisplayName.casefold())
+    return query.names and any(query.text in text for text in (*texts, record.hostEmail.casefold()))
+
+
+def order(
+    record: MeetingRecord, row: MeetingRow | None, *, worst: bool
+) -> tuple[int, float, int, str]:
+    """The place of a meeting among those found: newest first, or the worst first."""
+    if not worst:
+        return 0, 0.0, -record.start_ms, record.id
+    badness = BADNESS[None if row is None else row.verdict]
+    return badness, 0.0 if row is None else -row.minutes_poor, -record.start_ms, record.id
 
 
 def first_sample_ms(session: MediaSession) -> int | None:

@@ -19,11 +19,13 @@ from roomtone.store import (
     Token,
     sqlite_care,
     sqlite_read,
+    sqlite_verdicts,
 )
 from roomtone.store.records import meeting_of
 from roomtone.store.sqlite_age import Ageing
 from roomtone.store.sqlite_files import FILE_NAME, Readers, open_writer, speaking
 from roomtone.store.sqlite_recent import Recent
+from roomtone.store.verdicts import JudgedMeeting, Scores, SessionRow, Stale, VerdictQuery
 
 PROBE_BYTES = 4_096
 
@@ -94,6 +96,12 @@ class SQLiteStore:
 
     def put_source_state(self, org: str, key: str, state: bytes, now_ms: int) -> None:
         self._writer.put_source_state(org, key, state, now_ms)
+
+    def put_setting(self, org: str, name: str, value: bytes) -> None:
+        self._writer.put_setting(org, name, value)
+
+    def put_scores(self, org: str, meeting_id: str, scores: Scores) -> bool:
+        return self._writer.put_scores(org, meeting_id, scores)
 
     def seal(self, now_ms: int, *, silence_ms: int, limit: int) -> int:
         return self._writer.seal(now_ms, silence_ms=silence_ms, limit=limit)
@@ -173,6 +181,36 @@ class SQLiteStore:
     def summaries(self, org: str, *, from_ms: int, to_ms: int, limit: int) -> list[Summary]:
         with self._readers.moment(inf) as db:
             return sqlite_read.summaries(db, org, from_ms=from_ms, to_ms=to_ms, limit=limit)
+
+    @speaking
+    def setting(self, org: str, name: str) -> bytes:
+        with self._readers.moment(inf) as db:
+            return sqlite_verdicts.setting(db, org, name)
+
+    @speaking
+    def revision(self, org: str) -> int:
+        revision: int = self._recent.read(sqlite_verdicts.revision, org)
+        return revision
+
+    @speaking
+    def stale(self, org: str | None, *, model: int, limit: int) -> list[Stale]:
+        with self._readers.moment(inf) as db:
+            return sqlite_verdicts.stale(db, org, model=model, limit=limit)
+
+    @speaking
+    def stale_count(self, org: str | None, *, model: int) -> int:
+        with self._readers.moment(inf) as db:
+            return sqlite_verdicts.stale_count(db, org, model=model)
+
+    @speaking
+    def judged(self, org: str, query: VerdictQuery, *, deadline: float) -> list[JudgedMeeting]:
+        with self._readers.moment(deadline) as db:
+            return sqlite_verdicts.judged(db, org, query)
+
+    @speaking
+    def session_rows(self, org: str, meeting_id: str) -> list[SessionRow]:
+        with self._readers.moment(inf) as db:
+            return sqlite_verdicts.session_rows(db, org, meeting_id)
 
     @speaking
     def counts(self, org: str | None) -> Counts:

@@ -15,7 +15,6 @@ from roomtone.store.records import (
     mentions,
     summary_of,
 )
-from roomtone.store.sqlite_beside import Beside
 from roomtone.store.sqlite_files import fetch
 from roomtone.store.sqlite_known import KnownMeeting
 from roomtone.store.sqlite_rows import (
@@ -34,6 +33,7 @@ from roomtone.store.sqlite_rows import (
     whole,
 )
 from roomtone.store.sqlite_transaction import writing
+from roomtone.store.sqlite_verdicts import Verdicts
 
 VACUUM_PAGES_MAX: Final = 512
 SCRUB_EVERY_MS: Final = 10_000
@@ -75,7 +75,7 @@ WHERE expires_ms <= ? ORDER BY expires_ms, hash LIMIT ?)
 """
 
 
-class Ageing(Beside):
+class Ageing(Verdicts):
     """The writer, with the calls that close, shrink and remove."""
 
     _scrub_at_ms = 0
@@ -163,6 +163,7 @@ class Ageing(Beside):
             delete_block(self.db, session)
             self.forget_beside(session)
         self.db.execute("DELETE FROM session WHERE meeting = ?", (key,))
+        self.db.execute("DELETE FROM verdict WHERE meeting = ?", (key,))
         self.db.execute("DELETE FROM meeting WHERE key = ?", (key,))
 
     @writing
@@ -173,6 +174,7 @@ class Ageing(Beside):
         changed = self._erase_sealed(org, email) + self._erase_live(org, email)
         changed += self._erase_host(org, email)
         self._erase_elsewhere(org, email)
+        self.forget_changed_scores(org)
         self.forget_all()
         self.db.execute("INSERT INTO chore (name) VALUES ('scrub') ON CONFLICT DO NOTHING")
         self.after_commit.append(self.scrub)

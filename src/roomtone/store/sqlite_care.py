@@ -25,6 +25,8 @@ DELETE FROM live WHERE id / 128 IN (SELECT key FROM session WHERE org <> ?1);
 DELETE FROM measure WHERE session IN (SELECT key FROM session WHERE org <> ?1);
 DELETE FROM detail WHERE session IN (SELECT key FROM session WHERE org <> ?1);
 DELETE FROM source WHERE org <> ?1;
+DELETE FROM setting WHERE org <> ?1;
+DELETE FROM verdict WHERE org <> ?1;
 DELETE FROM session WHERE org <> ?1;
 DELETE FROM meeting WHERE org <> ?1;
 DELETE FROM removed WHERE org <> ?1;

@@ -15,6 +15,7 @@ R = TypeVar("R")
 W = TypeVar("W", bound="Transactions")
 
 _BUMP: Final = "UPDATE meeting SET version = version + 1 WHERE key = ?"
+_STALE: Final = "UPDATE verdict SET made_of = 0 WHERE meeting = ? AND made_of <> 0"
 
 
 def writing(
@@ -49,7 +50,7 @@ class Transactions:
         self.spoiled: RoomtoneError | None = None
         self.after_commit: list[Callable[[], None]] = []
         self._touched: list[tuple[str, str]] = []
-        self._changed: set[int] = set()
+        self.changed: set[int] = set()
         self._lock = RLock()
         self._data_version = -1
 
@@ -65,7 +66,7 @@ class Transactions:
 
     def change(self, meeting: int) -> None:
         """Note that a read of the meeting may now answer something else."""
-        self._changed.add(meeting)
+        self.changed.add(meeting)
 
     # -- transactions
 
@@ -91,7 +92,7 @@ class Transactions:
         finally:
             self.depth = 0
             self._touched.clear()
-            self._changed.clear()
+            self.changed.clear()
         chores, self.after_commit = self.after_commit, []
         for chore in chores:
             chore()
@@ -120,7 +121,9 @@ class Transactions:
         if self.spoiled is not None:
             raise self.spoiled
         try:
-            self.cursor.executemany(_BUMP, [(key,) for key in sorted(self._changed)])
+            keys = [(key,) for key in sorted(self.changed)]
+            self.cursor.executemany(_BUMP, keys)
+            self.cursor.executemany(_STALE, keys)
             self.cursor.execute("COMMIT")
         except apsw.Error as error:
             raise self.spoil(error) from error
