@@ -76,6 +76,10 @@ class Client:
         headers = {"Content-Type": "application/json"}
         return self._ask("POST", self.base + path, content=body, headers=headers).content
 
+    def get(self, path: str) -> bytes:
+        """The body of an answer."""
+        return self._ask("GET", self.base + path).content
+
     def items(self, path: str, params: Mapping[str, str | int]) -> Iterator[bytes]:
         """The items of a list, each as its JSON, page after page by the Link header."""
         url: str | None = self.base + path

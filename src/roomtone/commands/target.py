@@ -4,9 +4,11 @@ import os
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
+from itertools import islice
 from pathlib import Path
 from time import monotonic
 from typing import Annotated, Final, Protocol, TypeVar
+from urllib.parse import quote
 
 import msgspec
 from cyclopts import Parameter
@@ -15,7 +17,7 @@ from msgspec import Struct
 from roomtone.client import Client, Refused, bodies, body_of
 from roomtone.commands.terminal import now_ms
 from roomtone.errors import Conflict, Gone, Invalid, NotFound, RoomtoneError
-from roomtone.model import MediaSession, MeetingNews, iso_ms
+from roomtone.model import ITEMS_MAX, MediaSession, MeetingNews, iso_ms
 from roomtone.store import MeetingQuery, Store, open_store
 
 PAGE_SESSIONS: Final = 100
@@ -49,7 +51,7 @@ WhereFlags = Annotated[Where, Parameter(name="*", negative_none=(), show_default
 
 
 class Target(Protocol):
-    """What import, export, erase, purge and backup need of a store near or far."""
+    """What import, export, explain, erase, purge and backup need of a store near or far."""
 
     def put(self, sessions: Sequence[MediaSession]) -> list[Bad]:
         """Merge sessions; return those that contradict what is there. The others are durable."""
@@ -62,6 +64,9 @@ class Target(Protocol):
 
     def sessions(self, meeting: str) -> Iterator[MediaSession]:
         """Every session of a meeting; NotFound when it is unknown, Gone when it was removed."""
+
+    def quality(self, meeting: str) -> bytes:
+        """What GET /v1/roomtone/meetings/{id} answers; errors as with `sessions`."""
 
     def erase(self, email: str) -> int:
         """Forget a person; return how many sessions and meetings were changed."""
@@ -165,6 +170,14 @@ class StoreTarget:
             yield from page
             offset += len(page)
 
+    def quality(self, meeting: str) -> bytes:
+        """Scored here and now."""
+        from roomtone.api import scores  # half a second that the other commands need not wait
+
+        sessions = list(islice(self.sessions(meeting), ITEMS_MAX + 1))
+        more = len(sessions) > ITEMS_MAX
+        return msgspec.json.encode(scores.quality(meeting, sessions[:ITEMS_MAX], more=more))
+
     def erase(self, email: str) -> int:
         """In one commit."""
         with self._store.transaction():
@@ -246,6 +259,10 @@ class ServerTarget:
     def sessions(self, meeting: str) -> Iterator[MediaSession]:
         """GET /v1/meeting/qualities."""
         return self._client.sessions(meeting)
+
+    def quality(self, meeting: str) -> bytes:
+        """GET /v1/roomtone/meetings/{id}."""
+        return self._client.get(f"/v1/roomtone/meetings/{quote(meeting, safe='')}")
 
     def erase(self, email: str) -> int:
         """POST /v1/roomtone/erase."""
