@@ -42,7 +42,6 @@ def test_an_audio_codec_is_known_by_its_label(
 @pytest.mark.parametrize(
     ("kbps", "ie", "bpl"),
     [
-        (6, 38.06, 16.51),
         (14, 38.06, 16.51),
         (15, 34.11, 14.17),
         (34, 14.76, 10.12),
@@ -51,11 +50,18 @@ def test_an_audio_codec_is_known_by_its_label(
         (128, 10.67, 9.79),
     ],
 )
-def test_opus_is_read_between_the_rows_and_held_at_the_ends(
+def test_opus_is_read_between_the_rows_and_held_above_the_last(
     kbps: float, ie: float, bpl: float
 ) -> None:
     found = codecs.opus(kbps)
     assert (found.ie, found.bpl) == pytest.approx((ie, bpl))
+
+
+@pytest.mark.parametrize("label", ["Opus", "AAC-LD"])
+def test_a_bit_rate_that_silence_has_tells_nothing_of_the_codec(label: str) -> None:
+    quiet = codecs.audio(label, 7.4)
+    assert quiet == codecs.audio(label, None)
+    assert not quiet.grounded
 
 
 @pytest.mark.parametrize(("kbps", "bpl"), [(14, 9.13), (34, 8.54), (40, 8.04)])

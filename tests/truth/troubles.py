@@ -5,7 +5,7 @@ import contextlib
 import os
 import subprocess
 import sys
-from collections.abc import Iterator
+from collections.abc import AsyncIterator, Iterator
 from pathlib import Path
 from typing import Any, Final
 
@@ -53,7 +53,7 @@ async def over_tcp(call: Call) -> None:
 async def starving(call: Call) -> None:
     """b's computer, whose agent tells how busy it is, gets other work after a while."""
     token = await asyncio.to_thread(call.collector_token, "b")
-    with agent(call.rig, "b", call.meeting, token):
+    async with agent(call.rig, "b", call.meeting, token):
         await call.hold(s=FINE_S, since="connected")
         with burning(call.rig, "b"):
             await call.hold(s=FINE_S + TROUBLE_S, since="connected")
@@ -88,9 +88,9 @@ def quality(name: str, folder: Path) -> dict[str, Any]:
             server.stop()
 
 
-@contextlib.contextmanager
-def agent(there: Rig, side: Side, meeting: str, token: str) -> Iterator[None]:
-    """Roomtone's agent on a host."""
+@contextlib.asynccontextmanager
+async def agent(there: Rig, side: Side, meeting: str, token: str) -> AsyncIterator[None]:
+    """Roomtone's agent on a host. Its last report goes through this loop while it ends."""
     words = ["--url", f"http://127.0.0.1:{API_PORT}", "--meeting", meeting]
     words += ["--process", "chromium", "--interval-s", str(INTERVAL_S)]
     process = subprocess.Popen(
@@ -102,7 +102,7 @@ def agent(there: Rig, side: Side, meeting: str, token: str) -> Iterator[None]:
         yield
     finally:
         process.terminate()
-        process.wait(END_S_MAX)
+        await asyncio.to_thread(process.wait, END_S_MAX)
 
 
 @contextlib.contextmanager
