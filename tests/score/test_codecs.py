@@ -42,6 +42,7 @@ def test_an_audio_codec_is_known_by_its_label(
 @pytest.mark.parametrize(
     ("kbps", "ie", "bpl"),
     [
+        (6, 38.06, 16.51),
         (14, 38.06, 16.51),
         (15, 34.11, 14.17),
         (34, 14.76, 10.12),
@@ -50,7 +51,7 @@ def test_an_audio_codec_is_known_by_its_label(
         (128, 10.67, 9.79),
     ],
 )
-def test_opus_is_read_between_the_rows_and_held_above_the_last(
+def test_opus_is_read_between_the_rows_and_held_at_the_ends(
     kbps: float, ie: float, bpl: float
 ) -> None:
     found = codecs.opus(kbps)
@@ -59,9 +60,10 @@ def test_opus_is_read_between_the_rows_and_held_above_the_last(
 
 @pytest.mark.parametrize("label", ["Opus", "AAC-LD"])
 def test_a_bit_rate_that_silence_has_tells_nothing_of_the_codec(label: str) -> None:
-    quiet = codecs.audio(label, 7.4)
+    quiet = codecs.audio(label, 15.0)
     assert quiet == codecs.audio(label, None)
     assert not quiet.grounded
+    assert codecs.audio(label, 16.0).ie > quiet.ie
 
 
 @pytest.mark.parametrize(("kbps", "bpl"), [(14, 9.13), (34, 8.54), (40, 8.04)])

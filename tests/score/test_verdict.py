@@ -47,10 +47,9 @@ def scored(kind: StreamKind, count: int = 10, **changes: Any) -> StreamScore:
         ("videoIn", {"packetLoss": 2.0}, "fair", "packetLoss"),
         ("videoIn", {"packetLoss": 5.1}, "poor", "packetLoss"),
         ("videoIn", {"latency": 401.0}, "poor", "latency"),
-        ("videoIn", {"frameRate": 24.1}, "good", ""),
-        ("videoIn", {"frameRate": 24.0}, "fair", "frameRate"),
-        ("videoIn", {"frameRate": 15.0}, "fair", "frameRate"),
-        ("videoIn", {"frameRate": 14.9}, "poor", "frameRate"),
+        ("videoIn", {"frameRate": 14.5}, "good", ""),
+        ("videoIn", {"frameRate": 12.0}, "fair", "frameRate"),
+        ("videoIn", {"frameRate": 7.4}, "poor", "frameRate"),
         ("videoOut", {"frameRate": 6.9}, "poor", "frameRate"),
         ("shareIn", {}, "good", ""),
         ("shareIn", {"frameRate": 2.0}, "good", ""),
@@ -67,6 +66,25 @@ def test_a_figure_has_its_verdict(
     assert set(found.verdicts) == {verdict}
     assert set(found.figures) == {figure}
     assert found.verdict == verdict
+
+
+@pytest.mark.parametrize(
+    ("usual", "then", "verdict"),
+    [
+        pytest.param(30, 24.1, "good", id="80 % of a camera of 30"),
+        pytest.param(30, 24.0, "fair", id="not more than 80 %"),
+        pytest.param(30, 14.9, "poor", id="less than half"),
+        pytest.param(60, 24.1, "good", id="no more than 30 is expected"),
+        pytest.param(15, 14.5, "good", id="a camera in a dim room"),
+        pytest.param(15, 12.0, "fair", id="80 % of 15"),
+        pytest.param(10, 10.0, "fair", id="no less than 15 is expected"),
+    ],
+)
+def test_a_camera_is_expected_to_give_what_is_usual_for_it(
+    usual: float, then: float, verdict: Verdict
+) -> None:
+    found = scored("videoIn", 20, frameRate=[usual] * 10 + [then] * 10)
+    assert found.verdicts[-1] == verdict
 
 
 @pytest.mark.parametrize(
@@ -184,7 +202,9 @@ def test_a_small_received_picture_on_a_clean_road_is_layout_and_no_fault() -> No
 
 
 @pytest.mark.parametrize(
-    "trouble", [{"packetLoss": 3.0}, {"latency": 300.0}, {"frameRate": 12.0}], ids=str
+    "trouble",
+    [{"packetLoss": 3.0}, {"latency": 300.0}, {"frameRate": [30.0] * 5 + [12.0] * 5}],
+    ids=["loss", "latency", "fewer pictures"],
 )
 def test_a_small_received_picture_with_trouble_is_a_fault(trouble: dict[str, Any]) -> None:
     heights = [720] * 5 + [180] * 5

@@ -25,6 +25,8 @@ OPUS_KBPS_UNKNOWN: Final = 32.0
 USUAL_PERCENTILE: Final = 90.0
 MUTED_BIT_RATE: Final = 3_000.0
 """Below this, bit/s as sent, audio carries no voice (O)."""
+QUIET_KBPS: Final = 16.0
+"""Below this Opus may be silence or a voice: without DTX, a browser sends so much of either (O)."""
 
 
 class Codec(NamedTuple):
@@ -87,10 +89,9 @@ def name_of(label: str) -> str:
 
 
 def opus(kbps: float, *, bursty: bool = False) -> Codec:
-    """Opus at a bit rate: linear between the rows, the last beyond it; not below the first."""
+    """Opus at a bit rate: linear between the rows, the first and the last beyond them."""
     rows = OPUS
-    assert kbps >= rows[0].kbps, "nothing is known of it"
-    at = min(kbps, rows[-1].kbps)
+    at = min(max(kbps, rows[0].kbps), rows[-1].kbps)
     index = min(bisect.bisect_right(rows, at, key=lambda row: row.kbps), len(rows) - 1)
     low, high = rows[index - 1], rows[index]
     share = (at - low.kbps) / (high.kbps - low.kbps)
@@ -107,12 +108,12 @@ def evs(kbps: float) -> Codec:
 def audio(label: str, kbps: float | None, *, fec: bool = False, bursty: bool = False) -> Codec:
     """A codec by its label and the stream's bit rate (`usual_kbps`; None and NaN: unknown).
 
-    Opus below its table is unknown, too: so little is sent of silence, at whatever setting.
+    Opus below QUIET_KBPS is unknown, too: so much is sent of silence, at whatever setting.
     `fec`: in-band FEC is known to be used; `bursty`: losses are known to come in bursts.
     """
     name = name_of(label)
     if name in ("opus", "aacld", "evs"):
-        unknown = kbps is None or isnan(kbps) or (name != "evs" and kbps < OPUS[0].kbps)
+        unknown = kbps is None or isnan(kbps) or (name != "evs" and kbps < QUIET_KBPS)
         rate = OPUS_KBPS_UNKNOWN if kbps is None or unknown else kbps
         found = _by_rate(name, rate, bursty=bursty)
         if unknown:

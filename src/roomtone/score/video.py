@@ -22,7 +22,9 @@ KBPS_MIN: Final = 0.1
 """The formulas have logarithms and quotients: less counts as this."""
 CAMERA_HEIGHT: Final = (360.0, 720.0)
 SHARE_HEIGHT_MAX: Final = 1080.0
-HEIGHT_PERCENTILE: Final = 95.0
+USUAL_PERCENTILE: Final = 95.0
+SLOW_CAMERA_PART: Final = 0.5
+"""Of the expected frame rate; what is usual for a camera and less than this is a fault (O)."""
 SMOOTH_FPS: Final = 24.0
 """P.1203.1 takes 24 pictures a second and more for smooth."""
 REPAIR_MS: Final = 250.0
@@ -166,11 +168,25 @@ def expected_heights(heights: Values, group: Groups, screens: Sequence[bool]) ->
     `group` numbers the stream of each height; `screens` says which of the streams are shares.
     """
     known = np.where(heights > 0, heights, np.nan)
-    usual = groups.percentiles(known, group, len(screens), HEIGHT_PERCENTILE)
+    usual = groups.percentiles(known, group, len(screens), USUAL_PERCENTILE)
     screen = np.array(screens, dtype=np.bool_)
     low, high = CAMERA_HEIGHT
     least, most = np.where(screen, HEIGHT_MIN, low), np.where(screen, SHARE_HEIGHT_MAX, high)
     return np.asarray(np.minimum(np.fmax(usual, least), most))
+
+
+def expected_fps(
+    fps: Values, group: Groups, screens: Sequence[bool], thresholds: Thresholds
+) -> Values:
+    """What streams should have: a camera what is usual for it, from half of `camera_fps` to all.
+
+    A camera in a dim room gives 15 pictures a second, and a sender that asked for 15 gets them: it
+    does not fail. `group` numbers the stream of each frame rate; `screens`: which are shares.
+    """
+    usual = groups.percentiles(fps, group, len(screens), USUAL_PERCENTILE)
+    most = thresholds.camera_fps
+    cameras = np.where(np.isnan(usual), most, np.clip(usual, most * SLOW_CAMERA_PART, most))
+    return np.where(np.array(screens, dtype=np.bool_), thresholds.share_fps, cameras)
 
 
 class _Wanted(Struct):
@@ -195,19 +211,21 @@ def _wanted(table: Table, thresholds: Thresholds, expected: Sequence[Expected | 
         kind = table.runs[piece.run].kind
         screen = kind in SCREEN
         factor, known = codecs.video_factor(piece.entry.codec)
-        usual_fps = thresholds.share_fps if screen else thresholds.camera_fps
-        quicker = SMOOTH_FPS / usual_fps if screen else 1.0
+        quicker = SMOOTH_FPS / thresholds.share_fps if screen else 1.0
         excused = thresholds.height_percent.poor / 100 if kind == "videoOut" else 1.0
-        rows.append((screen, usual_fps, quicker, factor, excused))
+        rows.append((screen, quicker, factor, excused))
         grounded.append(known and not screen)
     of = table.piece[table.audio :] - table.voices
-    arrays = np.array(rows, dtype=np.float64).reshape(-1, 5).T[:, of]
-    screens, fps, quicker, factors, least = arrays
-    height = _expected(table, expected)[table.run[table.audio :] - table.heard]
+    arrays = np.array(rows, dtype=np.float64).reshape(-1, 4).T[:, of]
+    screens, quicker, factors, least = arrays
+    run = table.run[table.audio :] - table.heard
+    height = _expected_heights(table, expected)[run]
+    shares = [one.kind in SCREEN for one in table.runs[table.heard :]]
+    fps = expected_fps(table.columns["frameRate"][table.audio :], run, shares, thresholds)[run]
     return _Wanted(screens > 0, height, fps, quicker, factors, least, grounded)
 
 
-def _expected(table: Table, expected: Sequence[Expected | None]) -> Values:
+def _expected_heights(table: Table, expected: Sequence[Expected | None]) -> Values:
     """The height that each kind of stream should have."""
     runs = table.runs[table.heard :]
     heights = table.columns["resolutionHeight"][table.audio :]
