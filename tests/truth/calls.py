@@ -64,6 +64,7 @@ class Plan:
     sample_every_s: int = 10
     post_every_s: int = 60
     share: bool = True
+    camera: dict[str, int] = field(default_factory=lambda: CAMERA)
     codec: tuple[str, str] | None = None
     """MIME type, and a part of the format parameters."""
     configuration: dict[str, Any] = field(default_factory=dict)
@@ -119,7 +120,7 @@ class Call:
         await until(page, "window.peer")
         screen = "canvas" if self.browser(side) == "firefox" else "screen"
         options = {
-            "camera": CAMERA,
+            "camera": self.plan.camera,
             "shared": screen if self.plan.share else None,
             "collecting": {
                 "token": await asyncio.to_thread(self.collector_token, side),

@@ -79,3 +79,4 @@ SHIFT_CELLS_MIN: Final = 5  # O
 SHIFT_SPREAD_PART: Final = 0.35  # O: a queue swings, a longer way does not
 PEER_MS: Final = 100.0  # O
 PEER_RATIO: Final = 3.0  # O
+SAME_WAY_PART: Final = 0.1  # O

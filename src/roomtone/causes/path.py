@@ -33,15 +33,16 @@ def _slow_tcp(state: State) -> Iterator[Draft]:
     )
     bad = signs.grid.tcp & (late | few) & ~state.taken & ~state.grouped
     for row in np.flatnonzero(bad.sum(axis=1) >= limits.BAD_CELLS_MIN).tolist():
-        for span in spans(bad[row], signs.known[row], step_s=signs.grid.step_s):
+        mine = bad[row] & ~state.taken[row]
+        for span in spans(mine, signs.known[row], step_s=signs.grid.step_s):
             yield _tcp_draft(state, row, span, late[row], few[row])
-            state.take(row, span)
+            _take(state, row, span)
 
 
 def _tcp_draft(state: State, row: int, span: Span, late: Mask, few: Mask) -> Draft:
     signs = state.signs
     thresholds = signs.thresholds
-    session = signs.grid.sessions[row]
+    names = [name_of(signs.grid.sessions[one]) for one in _ends(state, row)]
     fps = signs.grid.columns["videoIn", "frameRate"][row]
     least = (
         thresholds.frame_rate_percent.poor
@@ -59,8 +60,9 @@ def _tcp_draft(state: State, row: int, span: Span, late: Mask, few: Mask) -> Dra
         span,
         proof,
         text=(
-            f"{name_of(session)} was connected over TCP, and in {of_minutes(span, signs.grid)} "
-            f"media waited for packets sent again: {mean:.0f} ms there and back, "
+            f"{' and '.join(names)} {'were' if len(names) > 1 else 'was'} connected over TCP, and "
+            f"in {of_minutes(span, signs.grid)} media waited for packets sent again: {mean:.0f} ms "
+            f"there and back, "
             f"{np.nan_to_num(known_mean(fps[span.bad])):.0f} pictures a second."
         ),
         advice="Let UDP out of that network, or leave the VPN while in a meeting.",
@@ -82,7 +84,7 @@ def _long_ways(state: State) -> Iterator[Draft]:
         for span in spans(bad, signs.known[row], step_s=signs.grid.step_s):
             if len(span.bad) >= limits.SHIFT_CELLS_MIN:
                 yield _long_draft(state, row, span, bound, usual)
-                state.take(row, span)
+                _take(state, row, span)
 
 
 def _peers(state: State, row: int) -> list[int]:
@@ -106,6 +108,8 @@ def _long_draft(state: State, row: int, span: Span, bound: float, usual: float) 
     session = signs.grid.sessions[row]
     proof = [evidence("latency", signs.rtt[row], signs.rtt[row] > bound, bound, span)]
     low = float(signs.base[row, 0])
+    server = session.serverRegion or "the server"
+    there = "" if len(_ends(state, row)) > 1 else f" to {server}"
     beside = (
         "further than round the earth"
         if np.isnan(usual)
@@ -116,10 +120,7 @@ def _long_draft(state: State, row: int, span: Span, bound: float, usual: float) 
         row,
         span,
         proof,
-        text=(
-            f"The way of {name_of(session)} to {session.serverRegion or 'the server'} took "
-            f"{low:.0f} ms at best, {beside}."
-        ),
+        text=(f"The {_way(state, row)}{there} took {low:.0f} ms at best, {beside}."),
         advice="Look for a satellite link, a VPN or a route that leads far away.",
     )
 
@@ -133,10 +134,11 @@ def shifted(state: State) -> Iterator[Draft]:
     bad = raised & ~(state.up >= lossy) & ~(signs.down >= lossy) & ~signs.grid.tcp
     bad &= ~state.taken & ~state.grouped
     for row in np.flatnonzero(bad.sum(axis=1) >= limits.SHIFT_CELLS_MIN).tolist():
-        for span in spans(bad[row], signs.known[row], step_s=signs.grid.step_s):
+        mine = bad[row] & ~state.taken[row]
+        for span in spans(mine, signs.known[row], step_s=signs.grid.step_s):
             if _steady(signs.rise[row, span.bad], span):
                 yield _shift_draft(state, row, span)
-                state.take(row, span)
+                _take(state, row, span)
 
 
 def _steady(rise: Values, span: Span) -> bool:
@@ -160,11 +162,33 @@ def _shift_draft(state: State, row: int, span: Span) -> Draft:
         span,
         proof,
         text=(
-            f"For {of_minutes(span, signs.grid)} the way of {name_of(session)} took {mean:.0f} ms "
+            f"For {of_minutes(span, signs.grid)} the {_way(state, row)} took {mean:.0f} ms "
             f"there and back, {low:.0f} ms at other times, without loss: another route or a VPN."
         ),
         advice=f"Ask {name_of(session)} whether a VPN was on; else tell the provider.",
     )
+
+
+def _ends(state: State, row: int) -> list[int]:
+    """The sessions at the ends of a way: of two without a server between them both."""
+    sessions, low = state.signs.grid.sessions, state.signs.base[:, 0]
+    servers = any(one.serverRegion or one.videoMeshCluster for one in sessions)
+    if len(sessions) != 2 or servers:
+        return [row]
+    alike = abs(low[0] - low[1]) <= limits.SAME_WAY_PART * max(low[0], low[1])
+    return [row, 1 - row] if alike else [row]
+
+
+def _take(state: State, row: int, span: Span) -> None:
+    """The way is explained, to whoever is at an end of it."""
+    for one in _ends(state, row):
+        state.take(one, span)
+
+
+def _way(state: State, row: int) -> str:
+    """`way of Ada`, `way between Ada and Bob`."""
+    names = [name_of(state.signs.grid.sessions[one]) for one in _ends(state, row)]
+    return f"way between {' and '.join(names)}" if len(names) > 1 else f"way of {names[0]}"
 
 
 def _draft(
@@ -179,7 +203,7 @@ def _draft(
         family="path",
         direction="both",
         evidence=told(proof),
-        suffered=[owner_of(state.signs.grid.sessions[row])],
+        suffered=[owner_of(state.signs.grid.sessions[one]) for one in _ends(state, row)],
         text=text,
         advice=advice,
     )
