@@ -13,9 +13,9 @@ from roomtone.api.endpoint import Endpoint
 from roomtone.api.wire import body_of, json_response, principal_of, services_of
 from roomtone.errors import Invalid
 from roomtone.fleet.dimensions import sites_of
+from roomtone.scoring import SITES
 
 PATH: Final = "/v1/roomtone/sites"
-SITES: Final = "sites"
 CSV_TYPE: Final = "text/csv"
 CSV_BYTES_MAX: Final = 8 * 1024 * 1024
 
