@@ -193,6 +193,8 @@ async def _keep_scored(services: Services) -> None:
         kept = 0
         try:
             kept = await _score_once(services)
+            if not kept:  # while many are scored anew, parts would be made for nothing
+                await _settle_fleet(services)
         except RoomtoneError as error:
             log.warning("scoring put off", extra={"fields": {"reason": error.message}})
         if not kept:
@@ -215,6 +217,12 @@ async def _score_once(services: Services) -> int:
             kept += put_now
         await asyncio.sleep(time.perf_counter() - started)  # half of a core stays for requests
     return kept
+
+
+async def _settle_fleet(services: Services) -> None:
+    """Put the rows of sessions that were scored in order, a bounded step at a time."""
+    while await services.writer.run(lambda store: store.settle_fleet()):
+        pass  # posts that came meanwhile had their turn
 
 
 def _put_scores(store: Store, *, stale: Stale, made: Scores) -> bool:

@@ -69,6 +69,7 @@ class Services:
     now_ms: Callable[[], int] = wall_clock_ms
     bodies_bytes: int = 0
     backups: int = 0
+    fleet_questions: int = 0
 
     def bodies_bytes_max(self) -> int:
         """How many bytes of bodies may be in work at once: two of the largest always may."""

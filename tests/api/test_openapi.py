@@ -146,6 +146,27 @@ ANSWERS: dict[Operation, tuple[Callable[[Api], Any], int]] = {
         lambda api: api.get("/v1/roomtone/meetings/m1"),
         200,
     ),
+    ("GET", "/v1/roomtone/fleet"): (
+        lambda api: api.get("/v1/roomtone/fleet?by=networkType,clientType"),
+        200,
+    ),
+    ("GET", "/v1/roomtone/fleet/compare"): (
+        lambda api: api.get("/v1/roomtone/fleet/compare?within=region&by=networkType"),
+        200,
+    ),
+    ("GET", "/v1/roomtone/fleet/ranking"): (
+        lambda api: api.get("/v1/roomtone/fleet/ranking"),
+        200,
+    ),
+    ("PUT", "/v1/roomtone/sites"): (
+        lambda api: api.client.put(
+            "/v1/roomtone/sites",
+            content=b"10.24.0.0/16,Berlin",
+            headers=api.headers() | {"Content-Type": "text/csv"},
+        ),
+        200,
+    ),
+    ("GET", "/v1/roomtone/sites"): (lambda api: api.get("/v1/roomtone/sites"), 200),
     ("POST", "/v1/janus/events"): (lambda api: api.post("/v1/janus/events", []), 204),
     ("POST", "/v1/sip/vq-rtcpxr"): (
         lambda api: api.post(

@@ -6,6 +6,9 @@ from roomtone.api import (
     backup,
     collector,
     detail,
+    fleet,
+    fleet_compare,
+    fleet_ranking,
     janus,
     meetings,
     openapi,
@@ -13,6 +16,7 @@ from roomtone.api import (
     qualities,
     scores,
     sip,
+    sites,
 )
 from roomtone.api.endpoint import Endpoint
 
@@ -29,6 +33,10 @@ def endpoints() -> list[Endpoint]:
         *collector.endpoints(),
         *detail.endpoints(),
         *scores.endpoints(),
+        *fleet.endpoints(),
+        *fleet_compare.endpoints(),
+        *fleet_ranking.endpoints(),
+        *sites.endpoints(),
         *agent.endpoints(),
         *janus.endpoints(),
         *sip.endpoints(),

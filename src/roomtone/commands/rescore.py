@@ -34,6 +34,10 @@ def rescore(*, data: Path | None = None, org: str = "") -> None:
         with progress("rescore", total=total) as advance:
             while kept := _step(store, org or None, advance):
                 done += kept
+        settled = True
+        while settled:
+            with store.transaction():
+                settled = bool(store.settle_fleet())
     say(f"scored {plural(done, 'meeting')}")
 
 

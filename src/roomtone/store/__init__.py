@@ -54,6 +54,7 @@ from typing import TYPE_CHECKING, Literal, Protocol
 
 from msgspec import Struct
 
+from roomtone.fleet.sessions import FleetQuery, Sessions
 from roomtone.model import MediaSession, Meeting, MeetingNews, MeetingState, Participant
 
 if (
@@ -220,6 +221,12 @@ class Store(Protocol):
         False, and nothing is kept, when the meeting is unknown, removed or of another version now.
         """
 
+    def settle_fleet(self) -> int:
+        """Put up to some ten thousand rows of sessions in order, so that `fleet` is fast.
+
+        Return how many; 0 when none are due. What `fleet` answers stays the same.
+        """
+
     def seal(self, now_ms: int, *, silence_ms: int, limit: int) -> int:
         """Close and seal up to `limit` sessions that are due; return how many were sealed.
 
@@ -330,6 +337,13 @@ class Store(Protocol):
 
     def session_rows(self, org: str, meeting_id: str) -> "list[SessionRow]":
         """The rows of a meeting's sessions, stale or not; [] when there are none."""
+
+    def fleet(self, org: str, query: FleetQuery, *, deadline: float) -> Sessions:
+        """Rows of sessions, stale or not, as columns; in no order, but a meeting's are together.
+
+        A text that no row has any more is in no answer, and nowhere in the files. TooLarge when
+        there may be more than `query.sessions_max`. TimedOut after the deadline.
+        """
 
     def counts(self, org: str | None) -> Counts:
         """How much there is; None: of all organisations."""

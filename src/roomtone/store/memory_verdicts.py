@@ -4,7 +4,11 @@
 
 import time
 
-from roomtone.errors import TimedOut
+import numpy as np
+
+from roomtone.errors import TimedOut, TooLarge
+from roomtone.fleet.sessions import RECORD, FleetQuery, Sessions
+from roomtone.store.fleet_rows import record_of, sessions_of, values_in
 from roomtone.store.memory_state import MemoryState, OrgState
 from roomtone.store.records import meeting_of, order, wanted
 from roomtone.store.verdicts import JudgedMeeting, Scores, SessionRow, Stale, VerdictQuery
@@ -47,6 +51,9 @@ class MemoryVerdicts:
             return False
         self._org(org).scores[meeting_id] = scores
         return True
+
+    def settle_fleet(self) -> int:
+        return 0
 
     def _forget_changed_scores(self, org: str) -> None:
         """Forget rows that may tell what no read of their meeting tells any more."""
@@ -102,3 +109,19 @@ class MemoryVerdicts:
         data.known(meeting_id)
         kept = data.scores.get(meeting_id)
         return [] if kept is None else list(kept.sessions)
+
+    def fleet(self, org: str, query: FleetQuery, *, deadline: float) -> Sessions:
+        watch(deadline)
+        meetings = [kept.sessions for kept in self._data(org).scores.values()]
+        rows = [row for sessions in meetings for row in sessions]
+        if len(rows) > query.sessions_max:
+            raise TooLarge(f"There are more than {query.sessions_max:,} sessions.")
+        code_of = {value: code for code, value in enumerate(sorted(values_in(rows)), start=1)}
+        records = np.array([record_of(row, code_of) for row in rows], RECORD)
+        counts = [len(sessions) for sessions in meetings]
+        return sessions_of(
+            query,
+            np.repeat(np.arange(len(counts)), counts),
+            {name: [records[name]] for name in query.columns},
+            lambda wanted: {code: text for (name, text), code in code_of.items() if name == wanted},
+        )

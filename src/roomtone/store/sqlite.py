@@ -9,6 +9,7 @@ from math import inf
 from pathlib import Path
 
 from roomtone.errors import Unavailable
+from roomtone.fleet.sessions import FleetQuery, Sessions
 from roomtone.model import MediaSession, Meeting, MeetingNews, Participant
 from roomtone.store import (
     Attendance,
@@ -18,6 +19,7 @@ from roomtone.store import (
     Summary,
     Token,
     sqlite_care,
+    sqlite_fleet,
     sqlite_read,
     sqlite_verdicts,
 )
@@ -102,6 +104,9 @@ class SQLiteStore:
 
     def put_scores(self, org: str, meeting_id: str, scores: Scores) -> bool:
         return self._writer.put_scores(org, meeting_id, scores)
+
+    def settle_fleet(self) -> int:
+        return self._writer.settle_fleet()
 
     def seal(self, now_ms: int, *, silence_ms: int, limit: int) -> int:
         return self._writer.seal(now_ms, silence_ms=silence_ms, limit=limit)
@@ -211,6 +216,11 @@ class SQLiteStore:
     def session_rows(self, org: str, meeting_id: str) -> list[SessionRow]:
         with self._readers.moment(inf) as db:
             return sqlite_verdicts.session_rows(db, org, meeting_id)
+
+    @speaking
+    def fleet(self, org: str, query: FleetQuery, *, deadline: float) -> Sessions:
+        with self._readers.moment(deadline) as db:
+            return sqlite_fleet.sessions(db, org, query)
 
     @speaking
     def counts(self, org: str | None) -> Counts:

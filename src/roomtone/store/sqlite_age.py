@@ -5,7 +5,7 @@ from typing import Final
 from msgspec import structs
 
 from roomtone.model import iso_ms
-from roomtone.store import TOKEN_KEPT_MS, block, sqlite_care
+from roomtone.store import TOKEN_KEPT_MS, block, sqlite_care, sqlite_fleet
 from roomtone.store.records import (
     anonymised,
     anonymised_token,
@@ -164,6 +164,7 @@ class Ageing(Verdicts):
             self.forget_beside(session)
         self.db.execute("DELETE FROM session WHERE meeting = ?", (key,))
         self.db.execute("DELETE FROM verdict WHERE meeting = ?", (key,))
+        sqlite_fleet.forget_meeting(self.db, key)
         self.db.execute("DELETE FROM meeting WHERE key = ?", (key,))
 
     @writing

@@ -8,7 +8,7 @@ from typing import Final
 import apsw
 
 from roomtone.errors import Conflict
-from roomtone.store import block
+from roomtone.store import block, sqlite_fleet
 from roomtone.store.sqlite_files import (
     BUSY_MS_MAX,
     MEDIUM_ERRORS,
@@ -25,6 +25,10 @@ DELETE FROM live WHERE id / 128 IN (SELECT key FROM session WHERE org <> ?1);
 DELETE FROM measure WHERE session IN (SELECT key FROM session WHERE org <> ?1);
 DELETE FROM detail WHERE session IN (SELECT key FROM session WHERE org <> ?1);
 DELETE FROM source WHERE org <> ?1;
+DELETE FROM fleet_column WHERE part IN (SELECT key FROM fleet_part WHERE org <> ?1);
+DELETE FROM fleet_part WHERE org <> ?1;
+DELETE FROM fleet_value WHERE org <> ?1;
+DELETE FROM fleet WHERE org <> ?1;
 DELETE FROM setting WHERE org <> ?1;
 DELETE FROM verdict WHERE org <> ?1;
 DELETE FROM session WHERE org <> ?1;
@@ -133,7 +137,7 @@ def _has_chore(db: apsw.Connection, name: str) -> bool:
 
 def check(db: apsw.Connection) -> list[str]:
     """What is wrong, in words."""
-    return [*_wrong_in_file(db), *_wrong_in_sessions(db)]
+    return [*_wrong_in_file(db), *_wrong_in_sessions(db), *sqlite_fleet.wrong(db)]
 
 
 def _wrong_in_file(db: apsw.Connection) -> Iterator[str]:

@@ -7,6 +7,7 @@ import msgspec
 import zstandard
 
 from roomtone.errors import Gone
+from roomtone.store import sqlite_fleet
 from roomtone.store.records import BADNESS, MeetingRecord, meeting_of, wanted
 from roomtone.store.sqlite_beside import Beside
 from roomtone.store.sqlite_files import fetch
@@ -45,6 +46,10 @@ _PUT_SCORES: Final = (
 _FORGET: Final = (
     "UPDATE verdict SET made_of = 0, badness = 4, minutes_poor = 0, words = '',"
     " meeting_row = NULL, session_rows = NULL WHERE "
+)
+_FORGOTTEN: Final = (
+    "SELECT f.meeting FROM verdict v JOIN fleet f ON f.meeting = v.meeting"
+    " WHERE v.org = ? AND v.made_of = 0"
 )
 _MADE_OF: Final = (
     f"((:model << {MODEL_BITS})"
@@ -113,7 +118,13 @@ class Verdicts(Beside):
             zstandard.compress(_encode(scores.sessions), ROWS_LEVEL),
         )
         self.db.execute(_PUT_SCORES, row)
+        sqlite_fleet.put_rows(self.db, self.org(org), known.key, scores.sessions)
         return True
+
+    @writing
+    def settle_fleet(self) -> int:
+        """Put rows of sessions in order."""
+        return sqlite_fleet.settle(self.db)
 
     def update_meeting(self, org: str, known: KnownMeeting, record: MeetingRecord) -> None:
         """Write a meeting anew; one that ends is to be scored."""
@@ -129,6 +140,8 @@ class Verdicts(Beside):
         for meeting in self.changed:
             self.db.execute(f"{_FORGET} meeting = ?", (meeting,))
         self.db.execute(f"{_FORGET} org = ? AND made_of = 0", (self.org(org),))
+        for (meeting,) in fetch(self.db, _FORGOTTEN, self.org(org)):
+            sqlite_fleet.forget_meeting(self.db, meeting)
 
 
 def setting(db: apsw.Connection, org: str, name: str) -> bytes:
