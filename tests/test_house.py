@@ -18,7 +18,7 @@ LAYERS = (
     ("causes",),
     ("sources",),
     ("store", "metrics"),
-    ("auth", "cache", "decoding", "detail", "limits", "writer"),
+    ("auth", "cache", "decoding", "detail", "limits", "scoring", "writer"),
     ("ingest", "ingest_agent", "ingest_vq", "seeing"),
     ("services",),
     ("api",),

@@ -3,21 +3,24 @@
 import asyncio
 import contextlib
 import errno
+import functools
 import gc
 import logging
 import socket
 import ssl
+import time
 from collections.abc import AsyncIterator, Callable, Coroutine, Sequence
 from typing import Any, Final
 
 import uvicorn
+from starlette.concurrency import run_in_threadpool
 from starlette.datastructures import Headers
 from starlette.middleware.cors import CORSMiddleware
 from starlette.responses import Response
 from starlette.routing import BaseRoute, Route, Router
 from starlette.types import ASGIApp, Receive, Scope, Send
 
-from roomtone import api
+from roomtone import api, score, scoring
 from roomtone.api.endpoint import routes_of
 from roomtone.cache import AnswerCache
 from roomtone.config import Settings, keep_ms, trusted_networks
@@ -28,12 +31,14 @@ from roomtone.observe import ErrorsAnswered, Observed, log, log_to_stderr
 from roomtone.protocol import BoundedHttp
 from roomtone.services import Services, wall_clock_ms
 from roomtone.store import Store, open_store
+from roomtone.store.verdicts import Scores, Stale
 from roomtone.web import pages
 from roomtone.writer import Writer
 
 UPKEEP_EVERY_S: Final = 2.0
 SEAL_STEP_SESSIONS: Final = 10  # some 3 ms each, in which posts wait
 PURGE_STEP_MEETINGS: Final = 20
+SCORE_STEP_MEETINGS: Final = 20
 CORS_MAX_AGE_S: Final = 3_600
 LISTEN_BACKLOG: Final = 2_048
 GARBAGE_OBJECTS_MAX: Final = 50_000
@@ -53,10 +58,10 @@ def create_app(
 
     Each of `background` runs beside the server for as long as it lives; one that fails is logged,
     and the server goes on without it. Without `upkeep` nothing is sealed or removed unless the
-    caller sees to it.
+    caller sees to it, nor are scores kept.
     """
     own_store = store is None
-    running = (_keep_up, *background) if upkeep else tuple(background)
+    running = (_keep_up, _keep_scored, *background) if upkeep else tuple(background)
     metrics = Metrics()
     kept = store or open_store(settings.data)
     services = Services(
@@ -180,6 +185,40 @@ async def _upkeep_once(services: Services) -> None:
         lambda store: store.purge(None, before_ms=before_ms, limit=PURGE_STEP_MEETINGS)
     ):
         services.metrics.purged.inc(purged)
+
+
+async def _keep_scored(services: Services) -> None:
+    """Score the meetings that have ended, and anew what a model or settings have made stale."""
+    while True:
+        kept = 0
+        try:
+            kept = await _score_once(services)
+        except RoomtoneError as error:
+            log.warning("scoring put off", extra={"fields": {"reason": error.message}})
+        if not kept:
+            await asyncio.sleep(UPKEEP_EVERY_S)
+
+
+async def _score_once(services: Services) -> int:
+    """Score a bounded number of stale meetings; return of how many the rows were kept."""
+    store, kept = services.store, 0
+    stale = await run_in_threadpool(
+        lambda: store.stale(None, model=score.VERSION, limit=SCORE_STEP_MEETINGS)
+    )
+    for one in stale:
+        started = time.perf_counter()
+        made = await run_in_threadpool(scoring.made_of, store, one)
+        if made is not None:
+            put = functools.partial(_put_scores, stale=one, made=made)
+            put_now = await services.writer.run(put)
+            services.metrics.scored.inc(put_now)
+            kept += put_now
+        await asyncio.sleep(time.perf_counter() - started)  # half of a core stays for requests
+    return kept
+
+
+def _put_scores(store: Store, *, stale: Stale, made: Scores) -> bool:
+    return store.put_scores(stale.org, stale.meeting, made)
 
 
 class PortBusy(RoomtoneError):

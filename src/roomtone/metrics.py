@@ -94,6 +94,9 @@ class Metrics:
             "roomtone_refused", "Writes refused, by HTTP status.", ["status"], registry=registry
         )
         self.sealed = Counter("roomtone_sealed_sessions", "Sessions sealed.", registry=registry)
+        self.scored = Counter(
+            "roomtone_scored_meetings", "Meetings of which scores were kept.", registry=registry
+        )
         self.purged = Counter(
             "roomtone_purged_meetings", "Meetings removed by retention.", registry=registry
         )

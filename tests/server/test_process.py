@@ -66,6 +66,7 @@ METRICS = {
     "roomtone_refused_total",
     "roomtone_sealed_sessions_total",
     "roomtone_purged_meetings_total",
+    "roomtone_scored_meetings_total",
 }
 
 

@@ -2,21 +2,70 @@
 
 import asyncio
 import json
+import re
 import threading
 
 import pytest
 from starlette.testclient import TestClient
 
-from roomtone import app, demo
+from roomtone import app, demo, score
 from roomtone.config import Settings
 from roomtone.errors import Gone, Unavailable
 from roomtone.model import MeetingNews, epoch_ms
 from roomtone.observe import JsonLines
 from roomtone.services import Services
 from roomtone.store.memory import MemoryStore
+from roomtone.store.verdicts import Scores, Stale
 
 SEALED_AGAIN_S_MAX = 20
 ROUND_S_MAX = 20
+
+
+class Scored(MemoryStore):
+    """A store that says when rows are put, and whose first looks for stale meetings fail."""
+
+    def __init__(self, *failures: Exception) -> None:
+        super().__init__()
+        self.failures = [*failures]
+        self.put = threading.Semaphore(0)
+
+    def stale(self, org: str | None, *, model: int, limit: int) -> list[Stale]:
+        if self.failures:
+            raise self.failures.pop(0)
+        return super().stale(org, model=model, limit=limit)
+
+    def put_scores(self, org: str, meeting_id: str, scores: Scores) -> bool:
+        kept = super().put_scores(org, meeting_id, scores)
+        self.put.release()
+        return kept
+
+
+def test_ended_meetings_are_scored_and_anew_when_settings_change(
+    monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    monkeypatch.setattr(app, "UPKEEP_EVERY_S", 0.01)
+    store = Scored(Unavailable("The disk is full."))
+    now_ms = epoch_ms("2026-11-24T09:00:00Z")
+    with store.transaction():
+        for name in ("a", "b"):
+            store.put_meeting("acme", MeetingNews(id=name, start="2026-11-24T08:00:00.000Z"), 0)
+    application = app.create_app(Settings(), store, now_ms=lambda: now_ms)
+    with TestClient(application) as client:
+        for _ in range(2):
+            assert store.put.acquire(timeout=ROUND_S_MAX)
+        assert client.portal is not None
+        writer = application.state.services.writer
+        client.portal.call(writer.run, lambda kept: kept.put_setting("acme", "sites", b"subnet"))
+        for _ in range(2):
+            assert store.put.acquire(timeout=ROUND_S_MAX)
+        client.portal.call(writer.run, lambda _: None)  # what was put is committed
+        assert store.stale_count(None, model=score.VERSION) == 0
+        counted = re.search(
+            r"^roomtone_scored_meetings_total (\S+)", client.get("/metrics").text, re.MULTILINE
+        )
+        assert counted
+        assert float(counted[1]) >= 3  # the fourth is put, and perhaps not counted yet
+    assert [record.getMessage() for record in caplog.records] == ["scoring put off"]
 
 
 class Moody(MemoryStore):

@@ -7,14 +7,14 @@ from starlette.concurrency import run_in_threadpool
 from starlette.requests import Request
 from starlette.responses import Response
 
-from roomtone import causes, score
+from roomtone import scoring
 from roomtone.api.endpoint import Endpoint, id_parameter
 from roomtone.api.qualities import READ_ALL, READ_ANONYMOUS
 from roomtone.api.wire import json_response, principal_of, services_of, valid_meeting_id
 from roomtone.causes import Finding
 from roomtone.errors import NotFound
 from roomtone.model import ITEMS_MAX, MediaSession, StreamKind, anonymous
-from roomtone.score import MeetingScore, SessionScore, StreamScore, Verdict
+from roomtone.score import MeetingScore, SessionScore, StreamScore, Thresholds, Verdict
 
 PATH: Final = "/v1/roomtone/meetings/{meetingId:path}"
 MINUTE_DECIMALS: Final = 1
@@ -102,16 +102,19 @@ async def get_meeting_quality(request: Request) -> Response:
         del sessions[ITEMS_MAX:]
         if READ_ALL not in principal.scopes:
             sessions = [anonymous(session) for session in sessions]
-        return quality(meeting_id, sessions, more=more)
+        thresholds = scoring.thresholds_of(services.store, principal.org)
+        return quality(meeting_id, sessions, thresholds, more=more)
 
     return json_response(request, await run_in_threadpool(read))
 
 
-def quality(meeting_id: str, sessions: list[MediaSession], *, more: bool) -> MeetingQuality:
+def quality(
+    meeting_id: str, sessions: list[MediaSession], thresholds: Thresholds, *, more: bool
+) -> MeetingQuality:
     """Score a meeting's sessions, and explain what was not good."""
-    scores = score.sessions(sessions, fars=score.fars(sessions))
-    whole = score.meeting(scores)
-    told = [_session(*pair) for pair in zip(sessions, scores, strict=True)]
+    found = scoring.judge(sessions, thresholds)
+    whole = found.whole
+    told = [_session(*pair) for pair in zip(sessions, found.scores, strict=True)]
     told.sort(key=_worst_first)
     return MeetingQuality(
         meetingInstanceId=meeting_id,
@@ -124,7 +127,7 @@ def quality(meeting_id: str, sessions: list[MediaSession], *, more: bool) -> Mee
         modelVersion=whole.version,
         more=more,
         sessions=told,
-        findings=causes.explain(sessions, scores=scores),
+        findings=found.findings,
     )
 
 
@@ -162,9 +165,7 @@ def _session(session: MediaSession, found: SessionScore) -> SessionQuality:
 
 def _stream(entries: list[StreamScore], verdict: Verdict) -> StreamQuality:
     """The entries of a kind as one: their mean weighted by their minutes."""
-    known = [(one.mos_mean, one.minutes) for one in entries if one.mos_mean is not None]
-    minutes = sum(weight for _, weight in known)
-    mean = sum(mos * weight for mos, weight in known) / minutes if minutes else None
+    mean = scoring.mos_of(entries)
     return StreamQuality(
         verdict=verdict,
         mos=None if mean is None else round(mean, MOS_DECIMALS),

@@ -172,11 +172,14 @@ class StoreTarget:
 
     def quality(self, meeting: str) -> bytes:
         """Scored here and now."""
+        from roomtone import scoring
         from roomtone.api import scores  # half a second that the other commands need not wait
 
         sessions = list(islice(self.sessions(meeting), ITEMS_MAX + 1))
         more = len(sessions) > ITEMS_MAX
-        return msgspec.json.encode(scores.quality(meeting, sessions[:ITEMS_MAX], more=more))
+        thresholds = scoring.thresholds_of(self._store, self._org)
+        found = scores.quality(meeting, sessions[:ITEMS_MAX], thresholds, more=more)
+        return msgspec.json.encode(found)
 
     def erase(self, email: str) -> int:
         """In one commit."""

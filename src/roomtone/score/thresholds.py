@@ -14,7 +14,7 @@ class Bounds(Struct, frozen=True):
     poor: float
 
 
-class Thresholds(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+class Thresholds(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True, rename="camel"):
     """All bounds; the defaults are ours (docs/scoring.md says why).
 
     MOS 1 to 5; loss, frame rate and height (of what is expected) and CPU in percent; times in ms.
@@ -58,18 +58,22 @@ PERCENT_MAX: Final = 100.0
 
 
 def checked(thresholds: Thresholds) -> Thresholds:
-    """The same thresholds; `Invalid` names the field whose fair is not between good and poor."""
-    for name, value in structs.asdict(thresholds).items():
-        most = MOST.get(name, PERCENT_MAX)
+    """The same thresholds; `Invalid` names the field, as in JSON, that breaks a rule.
+
+    Fair must be between good and poor, every number between 0 and the greatest.
+    """
+    for field in structs.fields(thresholds):
+        name, value = field.encode_name, getattr(thresholds, field.name)
+        most = MOST.get(field.name, PERCENT_MAX)
         for number in (value.good, value.poor) if isinstance(value, Bounds) else (value,):
             if not 0 <= number <= most:
                 raise Invalid(f"{name}: {number} is not between 0 and {most:g}")
         if isinstance(value, Bounds):
-            above = name in MORE_IS_BETTER
+            above = field.name in MORE_IS_BETTER
             if not (value.good > value.poor if above else value.good < value.poor):
                 rule = "above" if above else "below"
                 raise Invalid(f"{name}: good ({value.good:g}) must be {rule} poor ({value.poor:g})")
     for name in ("camera", "share"):
         if getattr(thresholds, f"{name}_fps_min") >= getattr(thresholds, f"{name}_fps"):
-            raise Invalid(f"{name}_fps_min: must be below {name}_fps")
+            raise Invalid(f"{name}FpsMin: must be below {name}Fps")
     return thresholds
