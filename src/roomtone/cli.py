@@ -25,7 +25,7 @@ COMMANDS: Final[dict[str, tuple[str, str]]] = {
     "erase": ("upkeep:erase", "Forget who a person is; what was measured stays."),
     "purge": ("upkeep:purge", "Remove ended meetings."),
     "backup": ("upkeep:backup", "Copy the store while it is in use."),
-    "rescore": ("upkeep:rescore", "Score the meetings whose scores are missing or old."),
+    "rescore": ("rescore:rescore", "Score the meetings whose scores are missing or old."),
     "doctor": ("doctor:doctor", "Check the data folder, the store, the clock and the settings."),
 }
 TOKEN_COMMANDS: Final[dict[str, tuple[str, str]]] = {

@@ -50,12 +50,16 @@ latest leaveTime.
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import AbstractContextManager
 from pathlib import Path
-from typing import Literal, Protocol
+from typing import TYPE_CHECKING, Literal, Protocol
 
 from msgspec import Struct
 
 from roomtone.model import MediaSession, Meeting, MeetingNews, MeetingState, Participant
-from roomtone.store.verdicts import JudgedMeeting, Scores, SessionRow, Stale, VerdictQuery
+
+if (
+    TYPE_CHECKING
+):  # numpy and the models behind it are a quarter of a second, which clients need not
+    from roomtone.store.verdicts import JudgedMeeting, Scores, SessionRow, Stale, VerdictQuery
 
 MEETING_ID_MINTED = "{hex32}_I_{digits18}"
 SOURCE_STATE_KEPT_MS = 24 * 3600 * 1000
@@ -210,7 +214,7 @@ class Store(Protocol):
         The revision grows by one, unless the value is the same.
         """
 
-    def put_scores(self, org: str, meeting_id: str, scores: Scores) -> bool:
+    def put_scores(self, org: str, meeting_id: str, scores: "Scores") -> bool:
         """Replace a meeting's rows and those of its sessions.
 
         False, and nothing is kept, when the meeting is unknown, removed or of another version now.
@@ -312,7 +316,7 @@ class Store(Protocol):
         Read it before the settings: what is made of newer ones than it says is only made again.
         """
 
-    def stale(self, org: str | None, *, model: int, limit: int) -> list[Stale]:
+    def stale(self, org: str | None, *, model: int, limit: int) -> "list[Stale]":
         """Up to `limit` stale meetings, those without valid rows first; None: of all organisations.
 
         Its cost goes with what it returns, not with how many meetings there are.
@@ -321,10 +325,10 @@ class Store(Protocol):
     def stale_count(self, org: str | None, *, model: int) -> int:
         """How many there are."""
 
-    def judged(self, org: str, query: VerdictQuery, *, deadline: float) -> list[JudgedMeeting]:
+    def judged(self, org: str, query: "VerdictQuery", *, deadline: float) -> "list[JudgedMeeting]":
         """Meetings that fit the query with their rows, stale or not, at most `query.limit`."""
 
-    def session_rows(self, org: str, meeting_id: str) -> list[SessionRow]:
+    def session_rows(self, org: str, meeting_id: str) -> "list[SessionRow]":
         """The rows of a meeting's sessions, stale or not; [] when there are none."""
 
     def counts(self, org: str | None) -> Counts:
