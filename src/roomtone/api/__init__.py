@@ -7,12 +7,14 @@ from roomtone.api import (
     collector,
     detail,
     janus,
+    judged,
     meetings,
     openapi,
     people,
     qualities,
     scores,
     sip,
+    thresholds,
 )
 from roomtone.api.endpoint import Endpoint
 
@@ -28,7 +30,9 @@ def endpoints() -> list[Endpoint]:
         *people.endpoints(),
         *collector.endpoints(),
         *detail.endpoints(),
+        *judged.endpoints(),
         *scores.endpoints(),
+        *thresholds.endpoints(),
         *agent.endpoints(),
         *janus.endpoints(),
         *sip.endpoints(),

@@ -2,7 +2,6 @@
 
 import secrets
 from collections.abc import Mapping
-from datetime import UTC, datetime
 from typing import Final, get_args
 
 import msgspec
@@ -17,6 +16,7 @@ from roomtone.api.wire import (
     body_of,
     json_response,
     meeting_id_parameter,
+    moment_parameter,
     next_link,
     number_parameter,
     principal_of,
@@ -25,7 +25,7 @@ from roomtone.api.wire import (
     valid_meeting_id,
 )
 from roomtone.errors import Invalid, NotFound
-from roomtone.model import Meeting, MeetingNews, MeetingState, Participant, epoch_ms, iso_ms
+from roomtone.model import Meeting, MeetingNews, MeetingState, Participant, iso_ms
 from roomtone.store import MeetingQuery, Store
 
 PAGE_DEFAULT: Final = 10
@@ -80,8 +80,8 @@ async def list_meetings(request: Request) -> Response:
 
 
 def _meeting_query(query: Mapping[str, str], now_ms: int) -> MeetingQuery:
-    to_ms = _moment(query, "to", now_ms)
-    from_ms = _moment(query, "from", to_ms - WINDOW_MS)
+    to_ms = moment_parameter(query, "to", now_ms)
+    from_ms = moment_parameter(query, "from", to_ms - WINDOW_MS)
     if from_ms >= to_ms:
         raise Invalid("from: expected a time before `to`.")
     return MeetingQuery(
@@ -103,21 +103,6 @@ def _states(query: Mapping[str, str]) -> frozenset[MeetingState]:
     if text not in known and text not in OTHER_STATES:
         raise Invalid(f"state: expected one of {', '.join((*known, *OTHER_STATES))}.")
     return frozenset(state for state in known if state == text)
-
-
-def _moment(query: Mapping[str, str], name: str, default_ms: int) -> int:
-    """An ISO 8601 time or date; without a zone it is UTC, as with Webex."""
-    text = query.get(name)
-    if not text:
-        return default_ms
-    try:
-        moment = datetime.fromisoformat(text.replace(" ", "+"))  # an unescaped + arrives as a space
-        moment = moment if moment.tzinfo else moment.replace(tzinfo=UTC)
-        moment_ms = epoch_ms(moment.isoformat())
-        iso_ms(moment_ms)  # with its zone's offset it may lie outside of the years 1..9999
-    except (ValueError, OverflowError):
-        raise Invalid(f"{name}: expected an ISO 8601 date or time.") from None
-    return moment_ms
 
 
 async def get_meeting(request: Request) -> Response:

@@ -5,6 +5,7 @@ import os
 import time
 import zlib
 from collections.abc import Mapping
+from datetime import UTC, datetime
 from functools import lru_cache
 from ipaddress import IPv4Address, IPv6Address, ip_address
 from typing import Any, Final
@@ -20,7 +21,7 @@ from roomtone.auth import TOKEN_LENGTH_MAX, Principal, authenticate
 from roomtone.cache import COMPRESS_BYTES_MIN, RawHeaders, encode
 from roomtone.decoding import decode
 from roomtone.errors import Invalid, TooLarge, TooMany, UnsupportedMedia
-from roomtone.model import ID_LENGTH_MAX, Id
+from roomtone.model import ID_LENGTH_MAX, Id, epoch_ms, iso_ms
 from roomtone.services import Services
 
 QUERY_BYTES_MAX: Final = 4_096
@@ -140,6 +141,21 @@ def number_parameter(query: Mapping[str, str], name: str, default: int, *, least
     if number < least:
         raise Invalid(f"{name}: expected a whole number of at least {least}.")
     return number
+
+
+def moment_parameter(query: Mapping[str, str], name: str, default_ms: int) -> int:
+    """An ISO 8601 time or date; without a zone it is UTC, as with Webex."""
+    text = query.get(name)
+    if not text:
+        return default_ms
+    try:
+        moment = datetime.fromisoformat(text.replace(" ", "+"))  # an unescaped + arrives as a space
+        moment = moment if moment.tzinfo else moment.replace(tzinfo=UTC)
+        moment_ms = epoch_ms(moment.isoformat())
+        iso_ms(moment_ms)  # with its zone's offset it may lie outside of the years 1..9999
+    except (ValueError, OverflowError):
+        raise Invalid(f"{name}: expected an ISO 8601 date or time.") from None
+    return moment_ms
 
 
 def meeting_id_parameter(query: Mapping[str, str]) -> str:
