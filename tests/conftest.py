@@ -10,6 +10,7 @@ import threading
 from collections.abc import Callable, Coroutine, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
+from functools import partial
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -17,12 +18,14 @@ import hypothesis
 import pytest
 from starlette.testclient import TestClient
 
+from roomtone import score, scoring
 from roomtone.app import create_app
 from roomtone.auth import SCOPES, hash_token, new_token
 from roomtone.config import Settings
 from roomtone.model import epoch_ms
 from roomtone.services import Services
 from roomtone.store import Store, Token, open_store
+from roomtone.store.verdicts import Scores, Stale
 
 DATA = Path(__file__).parent / "data"
 NOW = "2026-11-24T10:00:00Z"
@@ -121,6 +124,9 @@ class Api:
             return self.client.post(path, content=body, headers=headers, **options)
         return self.client.post(path, json=body, headers=headers, **options)
 
+    def put(self, path: str, body: Any, *scopes: str, org: str = "acme") -> Any:
+        return self.client.put(path, headers=self.headers(*scopes, org=org), json=body)
+
     def post_sessions(self, *sessions: dict[str, Any], org: str = "acme") -> Any:
         return self.post("/v1/meeting/qualities", {"items": list(sessions)}, org=org)
 
@@ -133,6 +139,19 @@ class Api:
         silence_ms = self.settings.silence_s * 1000
         now_ms = self.clock.now_ms
         return self.write(lambda store: store.seal(now_ms, silence_ms=silence_ms, limit=1000))
+
+    def score(self) -> int:
+        """What the server does behind that: score the meetings that are stale. Returns how many."""
+        stale = self.store.stale(None, model=score.VERSION, limit=1000)
+        for one in stale:
+            made = scoring.made_of(self.store, one)
+            assert made is not None
+            assert self.write(partial(_put_scores, stale=one, made=made))
+        return len(stale)
+
+
+def _put_scores(store: Store, *, stale: Stale, made: Scores) -> bool:
+    return store.put_scores(stale.org, stale.meeting, made)
 
 
 @pytest.fixture

@@ -15,7 +15,7 @@ SCOPES: Final[dict[str, str]] = {
     "meeting:admin_schedule_read": "list the organisation's meetings",
     "meeting:admin_participants_read": "list the participants of the organisation's meetings",
     "telemetry:write": "send telemetry, announce meetings, mint collectors' tokens",
-    "roomtone:admin": "erase, purge and back up the organisation's data",
+    "roomtone:admin": "erase, purge and back up the organisation's data; change its thresholds",
 }
 TOKEN_PREFIX: Final = "rt_"  # noqa: S105 what every token begins with
 TOKEN_LENGTH_MAX: Final = 256

@@ -17,14 +17,20 @@ RawHeaders = list[tuple[bytes, bytes]]
 
 
 class AnswerKey(NamedTuple):
-    """What an answer of /v1/meeting/qualities depends on; a changed meeting has a new version."""
+    """What an answer about a meeting depends on; a changed meeting has a new version.
+
+    `view` tells what is asked of the meeting, "" for its media sessions; `revision` is that of the
+    organisation's settings where they matter.
+    """
 
     org: str
     meeting: str
     version: int
-    offset: int
-    limit: int
-    anonymous: bool
+    offset: int = 0
+    limit: int = 0
+    anonymous: bool = False
+    view: str = ""
+    revision: int = 0
 
 
 class Answer:

@@ -99,7 +99,7 @@ def made_of(store: Store, stale: Stale) -> Scores | None:
     try:
         meeting, words, rows = rows_of(sessions, thresholds, sites)
     except Exception:
-        log.exception("scoring failed", extra={"fields": {"meeting": stale.meeting}})
+        log.exception("scoring failed")
         meeting, words, rows = rows_of([], thresholds, sites)
     return Scores(
         version=stale.version,

@@ -5,11 +5,14 @@ from typing import Any
 
 import pytest
 
+from roomtone import score
+from roomtone.api import detail as detail_module
 from roomtone.model import epoch_ms
 from tests.api.test_bad_input import assert_error
 from tests.api.test_reports import body_of, items, post, reports_of
+from tests.api.test_scores import sound
 from tests.api.test_tokens import report
-from tests.conftest import Api
+from tests.conftest import Api, session, stream
 
 
 def detail_of(api: Api, name: str, *scopes: str) -> dict[str, Any]:
@@ -19,10 +22,24 @@ def detail_of(api: Api, name: str, *scopes: str) -> dict[str, Any]:
     return found
 
 
+def told(api: Api) -> Any:
+    """A call of two, of whom one loses much of what he hears."""
+    return api.post_sessions(
+        session("S1", audioIn=sound(0.1), audioOut=sound(0.1), webexUserName="Ada"),
+        session(
+            "S2",
+            audioIn=sound(12.0),
+            audioOut=sound(0.1),
+            webexUserName="Bob",
+            camera="Bobs Camera",
+        ),
+    )
+
+
 def origins(api: Api, name: str, stream: str, column: str) -> set[str]:
     return {
         span["origin"]
-        for entry in detail_of(api, name).get("origins", [])
+        for entry in detail_of(api, name)["origins"]
         if (entry["stream"], entry["column"]) == (stream, column)
         for span in entry["origins"]
     }
@@ -104,4 +121,61 @@ def test_the_detail_is_for_those_who_may_read_the_session(api: Api) -> None:
     assert api.get(path, "analytics:read_anonymous").status_code == 200
     assert_error(api.get("/v1/roomtone/sessions/NONE"), 404)
     assert_error(api.get(path, org="zeta"), 404)
-    assert "clock" not in detail_of(api, "SESSION-A")
+    assert detail_of(api, "SESSION-A")["clock"] is None
+
+
+def test_a_sessions_columns_stand_beside_their_scores(api: Api) -> None:
+    assert told(api).status_code == 204
+    found = detail_of(api, "S2")
+    (column,) = found["columns"]["audioIn"]
+    (scores,) = found["scores"]["audioIn"]
+    assert column["packetLoss"] == [12.0] * 10
+    for name in ("mos", "conversational", "native", "verdicts", "figures", "cqd"):
+        assert len(scores[name]) == 10
+    assert scores["verdicts"] == ["poor"] * 10
+    assert scores["figures"] == ["packetLoss"] * 10
+    assert all(mos == round(mos, 2) and mos < 3 for mos in scores["mos"])
+    assert (scores["grounded"], found["modelVersion"]) == (True, score.VERSION)
+    assert found["quality"] == next(
+        one
+        for one in api.get("/v1/roomtone/meetings/m1").json()["sessions"]
+        if one["participantSessionId"] == "S2"
+    )
+
+
+def test_a_session_has_its_own_findings_and_no_others(api: Api) -> None:
+    told(api)
+    (finding,) = detail_of(api, "S2")["findings"]
+    assert finding in api.get("/v1/roomtone/meetings/m1").json()["findings"]
+    assert detail_of(api, "S1")["findings"] == []
+
+
+def test_who_may_not_know_people_reads_no_names_and_devices_of_a_session(api: Api) -> None:
+    told(api)
+    text = str(detail_of(api, "S2", "analytics:read_anonymous"))
+    for secret in ("Bob", "ada@example.com", "Bobs Camera"):
+        assert secret not in text
+        assert secret in str(detail_of(api, "S2"))
+
+
+def test_a_session_behind_a_thousand_others_is_found(
+    api: Api, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(detail_module, "ITEMS_MAX", 1)
+    told(api)
+    assert detail_of(api, "S2")["quality"]["verdict"] == "poor"
+    assert detail_of(api, "S1")["quality"]["verdict"] == "good"
+
+
+def test_a_session_that_has_not_changed_is_304(api: Api) -> None:
+    told(api)
+    path = "/v1/roomtone/sessions/S2"
+    etag = api.get(path).headers["etag"]
+    assert api.get(path, headers={"If-None-Match": etag}).status_code == 304
+    api.put("/v1/roomtone/thresholds", {"lossPercent": {"good": 20, "poor": 30}})
+    answer = api.get(path, headers={"If-None-Match": etag})
+    assert answer.status_code == 200
+    assert answer.headers["etag"] != etag
+    assert set(answer.json()["scores"]["audioIn"][0]["figures"]) == {"mos"}
+    api.post_sessions(session("S2", audioIn=[stream(packetLoss=[1.0])]))
+    assert api.get(path, headers={"If-None-Match": etag}).status_code == 200

@@ -167,6 +167,15 @@ ANSWERS: dict[Operation, tuple[Callable[[Api], Any], int]] = {
         200,
     ),
     ("GET", "/v1/roomtone/sites"): (lambda api: api.get("/v1/roomtone/sites"), 200),
+    ("GET", "/v1/roomtone/meetings"): (
+        lambda api: (api.score(), api.get("/v1/roomtone/meetings"))[1],
+        200,
+    ),
+    ("GET", "/v1/roomtone/thresholds"): (lambda api: api.get("/v1/roomtone/thresholds"), 200),
+    ("PUT", "/v1/roomtone/thresholds"): (
+        lambda api: api.put("/v1/roomtone/thresholds", {"activeSMin": 30}),
+        200,
+    ),
     ("POST", "/v1/janus/events"): (lambda api: api.post("/v1/janus/events", []), 204),
     ("POST", "/v1/sip/vq-rtcpxr"): (
         lambda api: api.post(

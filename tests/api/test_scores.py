@@ -4,6 +4,7 @@ from typing import Any
 
 import pytest
 
+from roomtone.api import scores
 from tests.api.test_bad_input import assert_error
 from tests.conftest import Api, session, stream
 
@@ -100,3 +101,43 @@ def test_a_meeting_without_data_is_unclassified(api: Api) -> None:
     found = quality(api)
     assert (found["verdict"], found["because"]) == ("unclassified", "")
     assert found["sessions"][0]["streams"] == {}
+
+
+@pytest.mark.usefixtures("told")
+def test_a_meeting_that_has_not_changed_is_304_until_it_or_the_thresholds_do(api: Api) -> None:
+    path = "/v1/roomtone/meetings/m1"
+    first = api.get(path)
+    headers = {"If-None-Match": first.headers["etag"]}
+    again = api.get(path, headers=headers)
+    assert (again.status_code, again.content) == (304, b"")
+    assert api.get(path, ANONYMOUS, headers=headers).status_code == 200
+    assert api.get(path, headers=headers, org="acme").status_code == 304
+    api.put("/v1/roomtone/thresholds", {"activeSMin": 3_600})
+    changed = api.get(path, headers=headers)
+    assert (changed.status_code, changed.json()["verdict"]) == (200, "unclassified")
+    api.put("/v1/roomtone/thresholds", {})
+    assert api.get(path, headers=headers).status_code == 304
+    api.post_sessions(session("S3", audioIn=sound(0.1)))
+    changed = api.get(path, headers=headers)
+    assert (changed.status_code, len(changed.json()["sessions"])) == (200, 3)
+
+
+@pytest.mark.usefixtures("told")
+def test_a_verdict_is_computed_once_for_all_who_ask(
+    api: Api, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    before = quality(api)
+
+    def never(*_: object, **__: object) -> None:
+        raise AssertionError("it was scored again")
+
+    monkeypatch.setattr(scores, "quality", never)
+    assert quality(api) == before
+
+
+@pytest.mark.usefixtures("told")
+def test_thresholds_of_an_organisation_change_verdict_and_findings(api: Api) -> None:
+    patient = {"lossPercent": {"good": 30, "poor": 40}, "audioMos": {"good": 1.1, "poor": 1.0}}
+    assert api.put("/v1/roomtone/thresholds", patient).status_code == 200
+    found = quality(api)
+    assert (found["verdict"], found["findings"]) == ("good", [])

@@ -10,6 +10,7 @@ from roomtone.api import (
     fleet_compare,
     fleet_ranking,
     janus,
+    judged,
     meetings,
     openapi,
     people,
@@ -17,6 +18,7 @@ from roomtone.api import (
     scores,
     sip,
     sites,
+    thresholds,
 )
 from roomtone.api.endpoint import Endpoint
 
@@ -32,11 +34,13 @@ def endpoints() -> list[Endpoint]:
         *people.endpoints(),
         *collector.endpoints(),
         *detail.endpoints(),
+        *judged.endpoints(),
         *scores.endpoints(),
         *fleet.endpoints(),
         *fleet_compare.endpoints(),
         *fleet_ranking.endpoints(),
         *sites.endpoints(),
+        *thresholds.endpoints(),
         *agent.endpoints(),
         *janus.endpoints(),
         *sip.endpoints(),

@@ -1,6 +1,7 @@
 """/v1/meeting/qualities: media sessions in and out, in the specification's shape."""
 
 import asyncio
+from functools import partial
 from typing import Final
 
 from starlette.concurrency import run_in_threadpool
@@ -8,13 +9,12 @@ from starlette.requests import Request
 from starlette.responses import Response
 
 from roomtone import ingest
+from roomtone.api.answers import held, ready, version_of
 from roomtone.api.endpoint import Endpoint, id_parameter, paging
 from roomtone.api.wire import (
     Ready,
     body_of,
-    chosen_encoding,
     encode_json,
-    header_of,
     meeting_id_parameter,
     next_link,
     number_parameter,
@@ -23,7 +23,7 @@ from roomtone.api.wire import (
     services_of,
 )
 from roomtone.auth import Principal
-from roomtone.cache import COMPRESS_BYTES_MIN, Answer, AnswerKey
+from roomtone.cache import Answer, AnswerKey
 from roomtone.errors import Gone, Locked, NotFound, TooMany
 from roomtone.model import ITEMS_MAX, MediaSessions, Meeting, anonymous, epoch_ms
 from roomtone.services import Services
@@ -45,33 +45,18 @@ async def get_qualities(request: Request) -> Ready:
     meeting_id = meeting_id_parameter(query)
     offset = number_parameter(query, "offset", 0, least=0)
     limit = min(number_parameter(query, "max", MAX_DEFAULT, least=1), ITEMS_MAX)
-    principal.require_meeting(meeting_id)
-    version = services.this_turn.get(
-        (principal.org, meeting_id),
-        lambda: services.store.version(principal.org, meeting_id),
-    )
-    if not version:
-        raise NotFound("No such meeting.")
+    version = version_of(services, principal, meeting_id)
     if services.settings.webex_limits:
         await _keep_webex_limits(services, principal, meeting_id, offset)
     hidden = READ_ALL not in principal.scopes
     key = AnswerKey(principal.org, meeting_id, version, offset, limit, hidden)
-    encoding = chosen_encoding(header_of(request, b"accept-encoding") or b"")
-    answer = await _answer(services, key, encoding)
-    return _respond(request, answer, key, encoding)
-
-
-async def _answer(services: Services, key: AnswerKey, encoding: str) -> Answer:
-    """The finished answer: held, or made now."""
-    answer = services.cache.get(key)
-    if answer is not None and answer.has(encoding):
-        return answer
-    if answer is None:
-        answer = await _read(services, key)
-    if encoding and len(answer.body) >= COMPRESS_BYTES_MIN:
-        await run_in_threadpool(answer.encoded, encoding)
-    services.cache.put(key, answer)
-    return answer
+    answer, encoding = await held(request, key, partial(_read, services, key))
+    response = ready(request, answer, encoding)
+    if answer.more:
+        page: dict[str, str | int] = {"meetingId": meeting_id, "max": limit}
+        link = next_link(request, PATH, page | {"offset": offset + limit})
+        response.headers.append((b"link", link.encode("latin-1")))
+    return response
 
 
 async def _read(services: Services, key: AnswerKey) -> Answer:
@@ -95,28 +80,6 @@ async def _read(services: Services, key: AnswerKey) -> Answer:
         if page:
             items.append(encode_json(page)[1:-1])
     return Answer(b'{"items":[%b]}' % b",".join(items), more=count > key.limit)
-
-
-def _respond(request: Request, answer: Answer, key: AnswerKey, encoding: str) -> Ready:
-    if len(answer.body) < COMPRESS_BYTES_MIN:
-        encoding = ""
-    if _matches(header_of(request, b"if-none-match"), answer.etag(encoding)):
-        ready = Ready(304, answer.head_unchanged(encoding), b"")
-    else:
-        ready = Ready(200, answer.head(encoding), answer.encoded(encoding))
-    if answer.more:
-        page: dict[str, str | int] = {"meetingId": key.meeting, "max": key.limit}
-        link = next_link(request, PATH, page | {"offset": key.offset + key.limit})
-        ready.headers.append((b"link", link.encode("latin-1")))
-    return ready
-
-
-def _matches(if_none_match: bytes | None, etag: str) -> bool:
-    """RFC 9110, 13.1.2: weak comparison with any tag of the list."""
-    if if_none_match is None:
-        return False
-    tags = (tag.strip().removeprefix("W/") for tag in if_none_match.decode("latin-1").split(","))
-    return any(tag in (etag, "*") for tag in tags)
 
 
 async def _keep_webex_limits(

@@ -1,20 +1,28 @@
 """/v1/roomtone/meetings/{id}: was it good, for whom, and why not."""
 
+from collections.abc import Mapping
+from functools import partial
 from typing import Final
 
 from msgspec import UNSET, Struct, UnsetType, field
 from starlette.concurrency import run_in_threadpool
 from starlette.requests import Request
-from starlette.responses import Response
 
 from roomtone import scoring
+from roomtone.api.answers import held, ready, version_of
 from roomtone.api.endpoint import Endpoint, id_parameter
 from roomtone.api.qualities import READ_ALL, READ_ANONYMOUS
-from roomtone.api.wire import json_response, principal_of, services_of, valid_meeting_id
+from roomtone.api.wire import (
+    Ready,
+    encode_json,
+    principal_of,
+    services_of,
+    valid_meeting_id,
+)
+from roomtone.cache import Answer, AnswerKey
 from roomtone.causes import Finding
-from roomtone.errors import NotFound
 from roomtone.model import ITEMS_MAX, MediaSession, StreamKind, anonymous
-from roomtone.score import MeetingScore, SessionScore, StreamScore, Thresholds, Verdict
+from roomtone.score import SessionScore, StreamScore, Thresholds, Verdict
 
 PATH: Final = "/v1/roomtone/meetings/{meetingId:path}"
 MINUTE_DECIMALS: Final = 1
@@ -84,28 +92,35 @@ class MeetingQuality(Struct, kw_only=True):
     findings: list[Finding] = field(default_factory=list)
 
 
-async def get_meeting_quality(request: Request) -> Response:
+async def get_meeting_quality(request: Request) -> Ready:
     """The verdict on a meeting and on each of its sessions, the worst first, with the reason."""
     services = services_of(request)
     principal = principal_of(request, READ_ALL, READ_ANONYMOUS)
     meeting_id = valid_meeting_id(request.path_params["meetingId"])
-    principal.require_meeting(meeting_id)
+    key = AnswerKey(
+        principal.org,
+        meeting_id,
+        version_of(services, principal, meeting_id),
+        anonymous=READ_ALL not in principal.scopes,
+        view="quality",
+        revision=services.store.revision(principal.org),
+    )
     deadline = services.read_deadline()
 
-    def read() -> MeetingQuality:
-        if not services.store.version(principal.org, meeting_id):
-            raise NotFound("No such meeting.")
+    def read() -> Answer:
         sessions = services.store.sessions(
             principal.org, meeting_id, offset=0, limit=ITEMS_MAX + 1, deadline=deadline
         )
         more = len(sessions) > ITEMS_MAX
         del sessions[ITEMS_MAX:]
-        if READ_ALL not in principal.scopes:
+        if key.anonymous:
             sessions = [anonymous(session) for session in sessions]
         thresholds = scoring.thresholds_of(services.store, principal.org)
-        return quality(meeting_id, sessions, thresholds, more=more)
+        found = quality(meeting_id, sessions, thresholds, more=more)
+        return Answer(encode_json(found), more=more)
 
-    return json_response(request, await run_in_threadpool(read))
+    answer, encoding = await held(request, key, partial(run_in_threadpool, read))
+    return ready(request, answer, encoding)
 
 
 def quality(
@@ -114,13 +129,13 @@ def quality(
     """Score a meeting's sessions, and explain what was not good."""
     found = scoring.judge(sessions, thresholds)
     whole = found.whole
-    told = [_session(*pair) for pair in zip(sessions, found.scores, strict=True)]
+    told = [session_quality(*pair) for pair in zip(sessions, found.scores, strict=True)]
     told.sort(key=_worst_first)
     return MeetingQuality(
         meetingInstanceId=meeting_id,
         verdict=whole.verdict,
         because=whole.because,
-        counts=_counts(whole),
+        counts=counts_of(whole.counts),
         minutes=round(whole.minutes, MINUTE_DECIMALS),
         minutesPoor=round(whole.minutes_poor, MINUTE_DECIMALS),
         minutesFair=round(whole.minutes_fair, MINUTE_DECIMALS),
@@ -131,16 +146,18 @@ def quality(
     )
 
 
-def _counts(whole: MeetingScore) -> VerdictCounts:
+def counts_of(counts: Mapping[Verdict, int]) -> VerdictCounts:
+    """Counts by verdict as they are served."""
     return VerdictCounts(
-        good=whole.counts["good"],
-        fair=whole.counts["fair"],
-        poor=whole.counts["poor"],
-        unclassified=whole.counts["unclassified"],
+        good=counts["good"],
+        fair=counts["fair"],
+        poor=counts["poor"],
+        unclassified=counts["unclassified"],
     )
 
 
-def _session(session: MediaSession, found: SessionScore) -> SessionQuality:
+def session_quality(session: MediaSession, found: SessionScore) -> SessionQuality:
+    """How one session was, rounded."""
     return SessionQuality(
         participantSessionId=session.participantSessionId,
         participantId=session.participantId,
@@ -188,7 +205,7 @@ def endpoints() -> list[Endpoint]:
             summary="How a meeting was, for whom, and why",
             scopes=(READ_ALL, READ_ANONYMOUS),
             parameters=(id_parameter("path"),),
-            answers={200: MeetingQuality},
+            answers={200: MeetingQuality, 304: None},
             errors=(400, 401, 403, 404, 410, 429, 503, 504),
         )
     ]
