@@ -19,7 +19,7 @@ LAYERS = (
     ("sources",),
     ("store", "metrics"),
     ("auth", "cache", "decoding", "detail", "limits", "scoring", "writer"),
-    ("ingest", "ingest_agent", "ingest_vq", "seeing"),
+    ("ingest", "ingest_agent", "ingest_vq", "seeing", "live"),
     ("services",),
     ("api",),
     ("web",),

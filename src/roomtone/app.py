@@ -26,6 +26,7 @@ from roomtone.cache import AnswerCache
 from roomtone.config import Settings, keep_ms, trusted_networks
 from roomtone.errors import Invalid, RoomtoneError
 from roomtone.limits import CollectorUse
+from roomtone.live import Hub
 from roomtone.metrics import Metrics
 from roomtone.observe import ErrorsAnswered, Observed, log, log_to_stderr
 from roomtone.protocol import BoundedHttp
@@ -73,6 +74,14 @@ def create_app(
         collector_use=CollectorUse(
             posts_max=settings.collector_posts_max, sessions_max=settings.collector_sessions_max
         ),
+        live=Hub(
+            kept,
+            metrics,
+            watchers_max=settings.watchers_max,
+            every_s=settings.live_every_s,
+            read_s_max=settings.read_s_max,
+            now_ms=now_ms,
+        ),
         trusted_proxies=trusted_networks(settings),
         now_ms=now_ms,
     )
@@ -84,6 +93,7 @@ def create_app(
         for task in tasks:
             task.add_done_callback(_say_if_failed)
         yield
+        services.live.close()
         for task in tasks:
             task.cancel()
         await asyncio.gather(*tasks, return_exceptions=True)
@@ -131,8 +141,9 @@ def _routes(settings: Settings) -> list[BaseRoute]:
     routes = routes_of(api.endpoints())
     if settings.allowed_origins:
         for route in routes:
-            if route.path in api.CROSS_ORIGIN_PATHS:
-                route.app = _cross_origin(route.app, settings.allowed_origins)
+            method = api.CROSS_ORIGIN_PATHS.get(route.path)
+            if method is not None:
+                route.app = _cross_origin(route.app, settings.allowed_origins, method)
     return [*routes, *pages.routes()]
 
 
@@ -147,11 +158,11 @@ class CrossOrigin(CORSMiddleware):
         return response
 
 
-def _cross_origin(app: ASGIApp, origins: tuple[str, ...]) -> ASGIApp:
+def _cross_origin(app: ASGIApp, origins: tuple[str, ...], method: str) -> ASGIApp:
     return CrossOrigin(
         ErrorsAnswered(app),
         allow_origins=origins,
-        allow_methods=["POST"],
+        allow_methods=[method],
         allow_headers=["Authorization", "Content-Type", "Content-Encoding"],
         expose_headers=["Retry-After", "trackingid"],
         max_age=CORS_MAX_AGE_S,
@@ -268,7 +279,20 @@ def _collect_garbage_rarely() -> None:
     gc.set_threshold(GARBAGE_OBJECTS_MAX, 20, 20)
 
 
-def serve(app: ASGIApp, settings: Settings, listener: socket.socket) -> None:
+class _Server(uvicorn.Server):
+    """It waits for what runs; watchers would go on for ever, so they hear first that it stops."""
+
+    def __init__(self, config: uvicorn.Config, live: Hub) -> None:
+        super().__init__(config)
+        self._live = live
+
+    async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
+        """Stop."""
+        self._live.close()
+        await super().shutdown(sockets)
+
+
+def serve(app: Observed, settings: Settings, listener: socket.socket) -> None:
     """Serve until SIGTERM or SIGINT; then finish what runs, commit the queue and return."""
     log_to_stderr()
     _collect_garbage_rarely()
@@ -295,4 +319,5 @@ def serve(app: ASGIApp, settings: Settings, listener: socket.socket) -> None:
     logging.getLogger("roomtone").info(
         "listening", extra={"fields": {"address": address_of(listener, settings)}}
     )
-    uvicorn.Server(config).run(sockets=[listener])
+    services: Services = app.state.services
+    _Server(config, services.live).run(sockets=[listener])

@@ -91,6 +91,12 @@ class Settings:
     cache_bytes_max: int = 64 * 1024 * 1024
     """Memory for finished answers of /v1/meeting/qualities."""
 
+    live_every_s: int = 10
+    """A meeting that somebody watches is scored and explained at most once in so many seconds."""
+
+    watchers_max: int = 1_000
+    """Watchers of live meetings at once; more are answered 429."""
+
     stop_s_max: float = 10.0
     """After SIGTERM, requests that run and the queue have so many seconds."""
 
@@ -119,6 +125,8 @@ RANGES: Final[dict[str, tuple[float, float]]] = {
     "queue_posts_max": (1, 1_000_000),
     "read_s_max": (0.01, 3_600),
     "cache_bytes_max": (0, 1024**4),
+    "live_every_s": (1, 3_600),
+    "watchers_max": (0, 100_000),
     "stop_s_max": (0, 600),
 }
 """The least and the greatest value of every setting that is a number."""

@@ -90,6 +90,18 @@ class Metrics:
         self.janus_events = Counter(
             "roomtone_janus_events", "Janus' events by fate.", ["fate"], registry=registry
         )
+        self.watchers = Gauge("roomtone_watchers", "Watchers of live meetings.", registry=registry)
+        self.watchers_ended = Counter(
+            "roomtone_watchers_ended",
+            "Watchers of live meetings that are gone, by reason.",
+            ["reason"],
+            registry=registry,
+        )
+        self.live_computations = Counter(
+            "roomtone_live_computations",
+            "Times that a meeting was scored and explained for watchers and collectors.",
+            registry=registry,
+        )
         self.refused = Counter(
             "roomtone_refused", "Writes refused, by HTTP status.", ["status"], registry=registry
         )

@@ -72,12 +72,12 @@ class Observed:
             return
         started = time.perf_counter()
         tracking_id = scope["tracking_id"] = new_tracking_id()
-        status = 0
+        status, begun = 0, 0.0
 
         async def send_tracked(message: Message) -> None:
-            nonlocal status
+            nonlocal status, begun
             if message["type"] == "http.response.start":
-                status = message["status"]
+                status, begun = message["status"], time.perf_counter()
                 message["headers"].append((b"trackingid", tracking_id.encode()))
             await send(message)
 
@@ -97,7 +97,9 @@ class Observed:
             await response(scope, receive, send_tracked)
         finally:
             self._services.bodies_bytes -= scope.get("body_bytes", 0)
-            self._note(scope, status, tracking_id, time.perf_counter() - started)
+            # A stream is answered when it begins, however long somebody reads it.
+            answered = begun if "stream" in scope else time.perf_counter()
+            self._note(scope, status, tracking_id, answered - started)
 
     def _note(self, scope: Scope, status: int, tracking_id: str, seconds: float) -> None:
         # The route, not the path or the query: those can hold names and addresses.

@@ -56,6 +56,7 @@ class BoundedHttp(HttpToolsProtocol):
     def on_headers_complete(self) -> None:
         """The application is asked now; the body's bound is its."""
         self._in_body = True
+        self.scope["connection"] = self.transport  # type: ignore[typeddict-unknown-key]
         super().on_headers_complete()
 
     def on_message_complete(self) -> None:
@@ -172,6 +173,11 @@ class Outgoing:
         self.flush()
         if not self._is_to_wait():
             self._transport.close()
+
+    def abort(self) -> None:
+        """Close the connection now, whatever waits to be sent to who does not read."""
+        self._parts.clear()
+        self._transport.abort()
 
     def is_closing(self) -> bool:
         """Whether the connection is closing."""

@@ -9,6 +9,7 @@ from typing import Any, Final, TypeVar
 from roomtone.cache import AnswerCache, CallTimes, RecentCalls
 from roomtone.config import Network, Settings
 from roomtone.limits import CollectorUse
+from roomtone.live import Hub
 from roomtone.metrics import Metrics
 from roomtone.store import Store
 from roomtone.writer import Writer
@@ -60,6 +61,7 @@ class Services:
     metrics: Metrics
     cache: AnswerCache
     collector_use: CollectorUse
+    live: Hub
     trusted_proxies: tuple[Network, ...] = ()
     call_times: CallTimes = field(default_factory=CallTimes)
     test_calls: RecentCalls = field(

@@ -112,6 +112,10 @@ ANSWERS: dict[Operation, tuple[Callable[[Api], Any], int]] = {
     ("GET", "/v1/meetings"): (lambda api: api.get("/v1/meetings"), 200),
     ("POST", "/v1/meetings"): (lambda api: api.post("/v1/meetings", {"title": "x"}), 201),
     ("GET", "/v1/meetings/{meetingId}"): (lambda api: api.get("/v1/meetings/m1"), 200),
+    ("GET", "/v1/meetings/{meetingId}/events"): (
+        lambda api: api.get("/v1/meetings/m0/events"),
+        200,
+    ),
     ("GET", "/v1/meetingParticipants"): (
         lambda api: api.get("/v1/meetingParticipants?meetingId=m1"),
         200,

@@ -6,6 +6,7 @@ from roomtone.api import (
     backup,
     collector,
     detail,
+    events,
     fleet,
     fleet_compare,
     fleet_ranking,
@@ -22,14 +23,15 @@ from roomtone.api import (
 )
 from roomtone.api.endpoint import Endpoint
 
-# Pages of other origins may post here (CORS), by a list of origins; /collector.js is for everybody.
-CROSS_ORIGIN_PATHS = ("/v1/webrtc/reports",)
+# Pages of other origins may ask here (CORS), by a list of origins; /collector.js is for everybody.
+CROSS_ORIGIN_PATHS = {"/v1/webrtc/reports": "POST"}
 
 
 def endpoints() -> list[Endpoint]:
     """All endpoints, in the order in which the OpenAPI document lists them."""
     described = [
         *qualities.endpoints(),
+        *events.endpoints(),  # before the meetings, whose ids may have slashes
         *meetings.endpoints(),
         *people.endpoints(),
         *collector.endpoints(),

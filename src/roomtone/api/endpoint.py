@@ -17,12 +17,12 @@ Handler = Callable[[Request], Awaitable[ASGIApp]]
 
 @dataclass(frozen=True, kw_only=True)
 class Parameter:
-    """A parameter of the query (or the path): its JSON schema says type and bounds."""
+    """A parameter of the query, the path or the header: its JSON schema says type and bounds."""
 
     name: str
     schema: dict[str, Any]
     description: str
-    place: Literal["query", "path"] = "query"
+    place: Literal["query", "path", "header"] = "query"
     required: bool = False
 
 

@@ -1,0 +1,1 @@
+"""Meetings in progress and those who watch them."""
