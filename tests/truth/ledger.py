@@ -22,6 +22,7 @@ class Ledger:
         self.rows: list[Row] = []
         self.findings: list[dict[str, Any]] = []
         self.runs: dict[str, dict[str, Any]] = {}
+        self.causes: list[dict[str, Any]] = []
         self.began = datetime.now(UTC)
 
     def check(self, rows: list[Row]) -> None:
@@ -38,6 +39,13 @@ class Ledger:
             {"run": run, "what": what, "expected": expected, "reported": reported, "holds": holds}
         )
         assert holds, f"{run}: {what}: expected {expected}, reported {reported}"
+
+    def cause(self, call: str, quality: dict[str, Any]) -> None:
+        """Write down the verdict on a call and what was found to be the cause."""
+        kept = ("family", "owner", "direction", "confidence", "text")
+        findings = [{name: one[name] for name in kept} for one in quality["findings"]]
+        verdict = {name: quality[name] for name in ("verdict", "because")}
+        self.causes.append({"call": call, **verdict, "findings": findings})
 
     def note(self, run: str, outcome: Outcome) -> None:
         """Write down how a run was set up."""
@@ -62,6 +70,7 @@ class Ledger:
             "runs": self.runs,
             "rows": [row.as_json() for row in self.rows],
             "findings": self.findings,
+            "causes": self.causes,
         }
         (folder / FILE_NAME).write_text(json.dumps(data, indent=1))
 

@@ -32,12 +32,26 @@ ABOUT: Final = {
     "janus": "Two Chromium over Janus: alice over a road that loses 5 % each way, bob beside it.",
     "sleep": "The computer of b sleeps: each of its processes stands still for 90 s.",
 }
+TROUBLES: Final = """\
+Real calls of about 80 s (the long way 170 s) in intervals of 10 s, each with one trouble that was
+made; [causes](causes.md) says how they are told apart. The test fails when another cause is told,
+or one more."""
+DONE: Final = {
+    "no trouble": "Janus, a road of 30 ms each way",
+    "loss up": "Janus; of what alice sends, 10 % is lost",
+    "loss down": "Janus; of what alice receives, 10 % is lost",
+    "delay": "two Chromium, 200 ms each way",
+    "TCP": "two Chromium over coturn by TCP; a road of 180 ms that loses 2 % each way",
+    "CPU": "two Chromium; after 45 s b's page runs 3 of 60 ms (as by cpulimit), and other programs "
+    "take what is left of the CPU; `roomtone agent` beside it",
+}
 INTRODUCTION: Final = Path(__file__).with_name("introduction.md")
 UNKNOWN: Final = "–"  # noqa: RUF001
 
 
 def page(data: dict[str, Any]) -> str:
-    return "\n".join([INTRODUCTION.read_text(), *head(data), *summary(data), *runs(data)])
+    parts = [*head(data), *summary(data), *runs(data), *causes(data)]
+    return "\n".join([INTRODUCTION.read_text(), *parts])
 
 
 def head(data: dict[str, Any]) -> Iterator[str]:
@@ -125,6 +139,23 @@ def table(column: str, rows: list[dict[str, Any]]) -> Iterator[str]:
             for name in names
         ]
         yield f"| {stream} | {' | '.join(cells)} |"
+    yield ""
+
+
+def causes(data: dict[str, Any]) -> Iterator[str]:
+    """Calls with one known trouble each, and what was found."""
+    yield "## Causes"
+    yield ""
+    yield TROUBLES
+    yield ""
+    yield "| what was done | verdict | findings |"
+    yield "|---|---|---|"
+    for one in data["causes"]:
+        found = "; ".join(
+            f"{finding['text']} (`{finding['family']}`, confidence {finding['confidence']})"
+            for finding in one["findings"]
+        )
+        yield f"| {DONE[one['call']]} | {one['verdict']} | {found or 'none'} |"
     yield ""
 
 

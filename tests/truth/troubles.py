@@ -31,6 +31,7 @@ FINE_S: Final = 45
 RUN_S, PERIOD_S = 0.003, 0.06
 """What the page on a busy computer gets; other programs alone leave it as much as it needs."""
 LARGE: Final = {"width": 1280, "height": 720, "frameRate": 15}
+AGENT_END_S_MAX: Final = 30
 BURN: Final = "import time; end = time.time() + {s}\nwhile time.time() < end: sum(range(10_000))"
 
 ROOMS: Final[dict[str, Room]] = {
@@ -79,6 +80,10 @@ CALLS: Final[dict[str, tuple[Plan, Script]]] = {
 }
 
 
+ALONE: Final = ("CPU",)
+"""It is hard on all that goes on beside it."""
+
+
 def quality(name: str, folder: Path) -> dict[str, Any]:
     """Verdict and findings of a call; to be run in a thread of its own."""
     if name in CALLS:
@@ -106,7 +111,7 @@ async def agent(there: Rig, side: Side, meeting: str, token: str) -> AsyncIterat
         yield
     finally:
         process.terminate()
-        async with asyncio.timeout(END_S_MAX):
+        async with asyncio.timeout(AGENT_END_S_MAX):
             await process.wait()
 
 

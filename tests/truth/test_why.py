@@ -1,0 +1,92 @@
+"""Real calls with one known trouble each: what the API says of the cause. docs/truth.md has them.
+
+They go on beside each other, for a cause is not a matter of milliseconds; but for the one in which
+the computer has too much to do, which would be a trouble of the others, too.
+"""
+
+from collections.abc import Callable, Iterator
+from concurrent.futures import Future, ThreadPoolExecutor
+from typing import Any, Final
+
+import pytest
+
+from tests.browser.conftest import CHROMIUM
+from tests.truth.ledger import Ledger
+from tests.truth.rig import why_none
+from tests.truth.sfu import JANUS
+from tests.truth.troubles import ALONE, CALLS, ROOMS, quality
+from tests.truth.turn import TURNSERVER
+
+pytestmark = [
+    pytest.mark.browser,
+    pytest.mark.rig,
+    pytest.mark.timeout(600),
+    pytest.mark.xdist_group("truth"),
+]
+
+Quality = dict[str, Any]
+EXPECTED: Final[dict[str, tuple[list[tuple[str, str]], list[str]]]] = {
+    "no trouble": ([], []),
+    "loss up": ([("uplink", "up")], ["alice"]),
+    "loss down": ([("downlink", "down")], ["alice"]),
+    "delay": ([("path", "both")], ["a", "b"]),
+    "TCP": ([("path", "both")], ["a", "b"]),
+    "CPU": ([("cpu", "")], ["b"]),
+}
+"""Family and direction of each finding, and who may be called its owner."""
+
+
+@pytest.fixture(scope="module")
+def quality_of(
+    tmp_path_factory: pytest.TempPathFactory,
+) -> Iterator[Callable[[str], Quality]]:
+    """Verdict and findings of a call; all of them are begun when the first is asked for."""
+    paths = (CHROMIUM, JANUS, TURNSERVER)
+    missing = [path.name for path in paths if not path.exists()]
+    if why := why_none() or (f"needs Debian's {', '.join(missing)}" if missing else ""):
+        pytest.skip(why)
+    folder = tmp_path_factory.mktemp("why")
+    beside = [name for name in (*ROOMS, *CALLS) if name not in ALONE]
+    with ThreadPoolExecutor(len(beside)) as pool:
+        begun: dict[str, Future[Quality]] = {
+            name: pool.submit(quality, name, folder / str(number))
+            for number, name in enumerate(beside)
+        }
+
+        def found(name: str) -> Quality:
+            if name in ALONE and name not in begun:
+                for other in begun.values():
+                    other.exception()
+                begun[name] = pool.submit(quality, name, folder / name)
+            return begun[name].result()
+
+        yield found
+
+
+@pytest.mark.parametrize("call", EXPECTED)
+def test_the_cause_that_is_told_is_the_one_that_was_made(
+    call: str, quality_of: Callable[[str], Quality], ledger: Ledger
+) -> None:
+    told = quality_of(call)
+    expected, owners = EXPECTED[call]
+    findings = told["findings"]
+    ledger.cause(call, told)
+    assert [(one["family"], one["direction"]) for one in findings] == expected, findings
+    assert all(one["owner"] in owners for one in findings), findings
+
+
+def test_a_call_without_trouble_is_good_for_everybody(
+    quality_of: Callable[[str], Quality],
+) -> None:
+    told = quality_of("no trouble")
+    assert {one["participantId"] for one in told["sessions"]} == {"alice", "bob"}
+    assert told["verdict"] == "good", told
+
+
+@pytest.mark.parametrize("call", ["loss up", "loss down"])
+def test_loss_makes_it_poor_for_who_has_it_and_not_for_the_other(
+    call: str, quality_of: Callable[[str], Quality]
+) -> None:
+    verdicts = {one["participantId"]: one["verdict"] for one in quality_of(call)["sessions"]}
+    assert verdicts["alice"] == "poor"
+    assert verdicts["bob"] != "poor"
