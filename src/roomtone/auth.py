@@ -47,6 +47,11 @@ class Principal(Struct, kw_only=True, frozen=True):
         if self.scopes.isdisjoint(any_of):
             raise Forbidden(f"This needs a token with scope {' or '.join(any_of)}.")
 
+    def require_organisation(self) -> None:
+        """Forbidden when the token is bound to one meeting, as that of a test call is."""
+        if self.meeting:
+            raise Forbidden("This token may read one meeting only.")
+
     def require_meeting(self, meeting_id: str) -> None:
         """NotFound when the token is bound to another meeting: it must not learn which exist."""
         if self.meeting and self.meeting != meeting_id:

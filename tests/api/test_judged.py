@@ -164,7 +164,8 @@ def test_another_organisation_and_other_scopes_see_nothing(day: Api) -> None:
     assert_error(day.get(PATH, "telemetry:write"), 403)
 
 
-def test_a_token_of_one_meeting_lists_none(api: Api) -> None:
+@pytest.mark.parametrize("path", [PATH, "/v1/roomtone/fleet", "/v1/roomtone/thresholds"])
+def test_a_token_of_one_meeting_learns_of_no_other(api: Api, path: str) -> None:
     token = api.token("analytics:read_all", meeting="m-a")
-    answer = api.client.get(PATH, headers={"Authorization": f"Bearer {token}"})
+    answer = api.client.get(path, headers={"Authorization": f"Bearer {token}"})
     assert_error(answer, 403)

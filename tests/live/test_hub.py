@@ -485,3 +485,17 @@ def test_a_meeting_that_was_only_announced_can_be_watched() -> None:
             assert [event.name for event in await told(watcher)] == ["join", "meeting"]
 
     run(play())
+
+
+def test_other_thresholds_are_a_look_anew() -> None:
+    async def play() -> None:
+        lossy = stream(packetLoss=[12.0] * 10, mediaBitRate=[40_000] * 10, codec="Opus")
+        patient = b'{"lossPercent":{"good":30,"poor":40},"audioMos":{"good":1.1,"poor":1}}'
+        async with scene() as made:
+            made.post(session("S1", audioIn=[lossy]))
+            assert (await made.hub.state(ORG, "m1", age_s_max=0)).verdict == "poor"
+            made.write(lambda store: store.put_setting(ORG, "thresholds", patient))
+            assert (await made.hub.state(ORG, "m1", age_s_max=0)).verdict == "good"
+            assert made.computations == 2
+
+    run(play())

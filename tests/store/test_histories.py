@@ -11,6 +11,7 @@ from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, rule
 
 from roomtone.errors import Conflict, Gone
+from roomtone.fleet.sessions import FleetQuery
 from roomtone.model import MediaSession, MeetingNews, Resources
 from roomtone.store import Store, open_store
 from tests.store.support import (
@@ -257,16 +258,10 @@ def _summaries(store: Store, org: str) -> Any:
 
 def _scores(store: Store, org: str) -> list[Any]:
     found = store.judged(org, whole_time(), deadline=soon())
-    rows = [_session_rows(store, org, meeting) for meeting in MEETINGS]
+    query = FleetQuery(from_ms=0, to_ms=1 << 45)
+    rows = len(store.fleet(org, query, deadline=soon()))
     counts = [store.stale_count(one, model=model) for one in (org, None) for model in (1, 2)]
     return [found, rows, counts, store.setting(org, "thresholds"), store.revision(org)]
-
-
-def _session_rows(store: Store, org: str, meeting: str) -> Any:
-    try:
-        return store.session_rows(org, meeting)
-    except Gone:
-        return "gone"
 
 
 TestHistories = Histories.TestCase

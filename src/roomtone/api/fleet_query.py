@@ -28,7 +28,9 @@ T = TypeVar("T", bound=str)
 
 def reader_of(request: Request) -> Principal:
     """Who asks: a token of the organisation, not of one meeting."""
-    return principal_of(request, READ_ALL, READ_ANONYMOUS)
+    principal = principal_of(request, READ_ALL, READ_ANONYMOUS)
+    principal.require_organisation()
+    return principal
 
 
 def seen_by(principal: Principal) -> tuple[Dimension, ...]:

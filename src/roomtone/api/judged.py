@@ -9,10 +9,9 @@ from starlette.requests import Request
 
 from roomtone.api.answers import ready
 from roomtone.api.endpoint import Endpoint, Parameter, paging
-from roomtone.api.meetings import WINDOW_MS
 from roomtone.api.qualities import READ_ALL, READ_ANONYMOUS
 from roomtone.api.scores import MINUTE_DECIMALS, VerdictCounts, counts_of
-from roomtone.api.window import moment_parameter
+from roomtone.api.window import moment_described, window_of
 from roomtone.api.wire import (
     Ready,
     chosen_encoding,
@@ -26,7 +25,7 @@ from roomtone.api.wire import (
 )
 from roomtone.cache import Answer
 from roomtone.causes import Family
-from roomtone.errors import Forbidden, Invalid
+from roomtone.errors import Invalid
 from roomtone.model import MeetingState, iso_ms
 from roomtone.score import VERDICTS, Verdict
 from roomtone.store.verdicts import JudgedMeeting, VerdictQuery
@@ -78,8 +77,7 @@ async def list_judged_meetings(request: Request) -> Ready:
     """Meetings by verdict, time and words, the newest or the worst first."""
     services = services_of(request)
     principal = principal_of(request, READ_ALL, READ_ANONYMOUS)
-    if principal.meeting:
-        raise Forbidden("This token may read one meeting only.")
+    principal.require_organisation()
     query = query_of(request)
     hidden = READ_ALL not in principal.scopes
     wanted = _wanted(query, services.now_ms(), names=not hidden)
@@ -108,10 +106,7 @@ async def list_judged_meetings(request: Request) -> Ready:
 
 
 def _wanted(query: Mapping[str, str], now_ms: int, *, names: bool) -> VerdictQuery:
-    to_ms = moment_parameter(query, "to", now_ms)
-    from_ms = moment_parameter(query, "from", to_ms - WINDOW_MS)
-    if from_ms >= to_ms:
-        raise Invalid("from: expected a time before `to`.")
+    from_ms, to_ms = window_of(query, to_ms=now_ms)
     sort = query.get("sort", "newest")
     if sort not in SORTS:
         raise Invalid(f"sort: expected one of {', '.join(SORTS)}.")
@@ -181,8 +176,8 @@ def endpoints() -> list[Endpoint]:
             scopes=(READ_ALL, READ_ANONYMOUS),
             parameters=(
                 _text("verdict", f"Only these, of {','.join(VERDICTS)}, with a comma between."),
-                _text("from", "Start at or after this; default 7 days before `to`."),
-                _text("to", "Start before this; default now."),
+                moment_described("from", "Start at or after this; default 7 days before `to`."),
+                moment_described("to", "Start before this; default now."),
                 _text(
                     "q",
                     "Part of the id, the title, or a host's, participant's or device's name.",

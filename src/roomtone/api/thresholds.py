@@ -27,6 +27,7 @@ async def get_thresholds(request: Request) -> Response:
     """The bounds that the organisation's verdicts go by: its own, else the defaults."""
     services = services_of(request)
     principal = principal_of(request, *READERS)
+    principal.require_organisation()
     found = await run_in_threadpool(scoring.thresholds_of, services.store, principal.org)
     return json_response(request, found)
 

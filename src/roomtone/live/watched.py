@@ -6,7 +6,7 @@ import time
 from collections.abc import Callable
 from typing import Final
 
-from roomtone import causes, score
+from roomtone import causes, score, scoring
 from roomtone.errors import Gone, NotFound, RoomtoneError
 from roomtone.live.changes import EndReason
 from roomtone.live.channel import Channel
@@ -53,7 +53,7 @@ class Watched:
         self._org = org
         self._meeting_id = meeting_id
         self._channels = {hidden: Channel(meeting_id) for hidden in (False, True)}
-        self._version = 0
+        self._made_of = (0, 0)  # the meeting's version, the settings' revision
         self._looked_s = -float("inf")
         self._took_s = 0.0
         self._looking = asyncio.Lock()
@@ -76,7 +76,7 @@ class Watched:
         return time.monotonic() - self._looked_s
 
     async def look(self, *, hidden: bool) -> State:
-        """The latest state with names or without, made anew when the meeting has changed.
+        """The latest state with names or without; anew when the meeting or thresholds have changed.
 
         What else is watched is made from the same reading. NotFound, Gone; TimedOut, Unavailable.
         """
@@ -84,29 +84,30 @@ class Watched:
             version = self._looks.store.version(self._org, self._meeting_id)
             if not version:
                 raise NotFound("No such meeting.")
-            changed = version != self._version
+            made_of = (version, self._looks.store.revision(self._org))
+            changed = made_of != self._made_of
             wanted = [
                 key
                 for key, one in self._channels.items()
                 if (one.watchers or key == hidden) and (changed or one.state is None)
             ]
             if wanted:
-                await self._explain(version, wanted)
+                await self._explain(made_of, wanted)
             self._looked_s = time.monotonic()
         found = self._channels[hidden].state
         assert found is not None
         return found
 
-    async def _explain(self, version: int, wanted: list[bool]) -> None:
+    async def _explain(self, made_of: tuple[int, int], wanted: list[bool]) -> None:
         async with self._looks.turn:
             started = time.perf_counter()
             made = await asyncio.to_thread(self._made, wanted)
             self._took_s = time.perf_counter() - started
         self._looks.metrics.live_computations.inc()
-        if version != self._version:
+        if made_of != self._made_of:
             for hidden in self._channels.keys() - made.keys():
                 self._channels[hidden].lapse()
-        self._version = version
+        self._made_of = made_of
         for hidden, one in made.items():
             self._channels[hidden].take(one, self._looks.now_ms())
 
@@ -125,12 +126,14 @@ class Watched:
         )
         more = len(sessions) > ITEMS_MAX
         del sessions[ITEMS_MAX:]
-        scores = score.sessions(sessions, fars=score.fars(sessions))
+        thresholds = scoring.thresholds_of(store, self._org)
+        fars = score.fars(sessions)
+        scores = score.sessions(sessions, thresholds=thresholds, fars=fars)
         whole = score.meeting(scores)
         made = {}
         for hidden in wanted:
             shown = [anonymous(one) for one in sessions] if hidden else sessions
-            findings = causes.explain(shown, scores=scores)
+            findings = causes.explain(shown, thresholds=thresholds, scores=scores)
             before = self._channels[hidden].state
             made[hidden] = state(meeting.state, shown, scores, whole, findings, before=before)
             made[hidden].more = more

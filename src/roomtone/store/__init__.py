@@ -54,13 +54,13 @@ from typing import TYPE_CHECKING, Literal, Protocol
 
 from msgspec import Struct
 
-from roomtone.fleet.sessions import FleetQuery, Sessions
 from roomtone.model import MediaSession, Meeting, MeetingNews, MeetingState, Participant
 
 if (
     TYPE_CHECKING
 ):  # numpy and the models behind it are a quarter of a second, which clients need not
-    from roomtone.store.verdicts import JudgedMeeting, Scores, SessionRow, Stale, VerdictQuery
+    from roomtone.fleet.sessions import FleetQuery, Sessions
+    from roomtone.store.verdicts import JudgedMeeting, Scores, Stale, VerdictQuery
 
 MEETING_ID_MINTED = "{hex32}_I_{digits18}"
 SOURCE_STATE_KEPT_MS = 24 * 3600 * 1000
@@ -335,10 +335,7 @@ class Store(Protocol):
     def judged(self, org: str, query: "VerdictQuery", *, deadline: float) -> "list[JudgedMeeting]":
         """Meetings that fit the query with their rows, stale or not, at most `query.limit`."""
 
-    def session_rows(self, org: str, meeting_id: str) -> "list[SessionRow]":
-        """The rows of a meeting's sessions, stale or not; [] when there are none."""
-
-    def fleet(self, org: str, query: FleetQuery, *, deadline: float) -> Sessions:
+    def fleet(self, org: str, query: "FleetQuery", *, deadline: float) -> "Sessions":
         """Rows of sessions, stale or not, as columns; in no order, but a meeting's are together.
 
         A text that no row has any more is in no answer, and nowhere in the files. TooLarge when

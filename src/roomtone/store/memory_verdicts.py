@@ -11,7 +11,7 @@ from roomtone.fleet.sessions import RECORD, FleetQuery, Sessions
 from roomtone.store.fleet_rows import record_of, sessions_of, values_in
 from roomtone.store.memory_state import MemoryState, OrgState
 from roomtone.store.records import meeting_of, order, wanted
-from roomtone.store.verdicts import JudgedMeeting, Scores, SessionRow, Stale, VerdictQuery
+from roomtone.store.verdicts import JudgedMeeting, Scores, Stale, VerdictQuery
 
 
 def watch(deadline: float) -> None:
@@ -103,12 +103,6 @@ class MemoryVerdicts:
         found.sort(key=lambda one: one[0])
         page = found[query.offset : query.offset + query.limit]
         return [JudgedMeeting(meeting_of(record), row) for _, record, row in page]
-
-    def session_rows(self, org: str, meeting_id: str) -> list[SessionRow]:
-        data = self._data(org)
-        data.known(meeting_id)
-        kept = data.scores.get(meeting_id)
-        return [] if kept is None else list(kept.sessions)
 
     def fleet(self, org: str, query: FleetQuery, *, deadline: float) -> Sessions:
         watch(deadline)

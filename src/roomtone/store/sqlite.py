@@ -27,7 +27,7 @@ from roomtone.store.records import meeting_of
 from roomtone.store.sqlite_age import Ageing
 from roomtone.store.sqlite_files import FILE_NAME, Readers, open_writer, speaking
 from roomtone.store.sqlite_recent import Recent
-from roomtone.store.verdicts import JudgedMeeting, Scores, SessionRow, Stale, VerdictQuery
+from roomtone.store.verdicts import JudgedMeeting, Scores, Stale, VerdictQuery
 
 PROBE_BYTES = 4_096
 
@@ -211,11 +211,6 @@ class SQLiteStore:
     def judged(self, org: str, query: VerdictQuery, *, deadline: float) -> list[JudgedMeeting]:
         with self._readers.moment(deadline) as db:
             return sqlite_verdicts.judged(db, org, query)
-
-    @speaking
-    def session_rows(self, org: str, meeting_id: str) -> list[SessionRow]:
-        with self._readers.moment(inf) as db:
-            return sqlite_verdicts.session_rows(db, org, meeting_id)
 
     @speaking
     def fleet(self, org: str, query: FleetQuery, *, deadline: float) -> Sessions:

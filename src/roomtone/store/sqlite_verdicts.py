@@ -4,7 +4,6 @@ from typing import Final
 
 import apsw
 import msgspec
-import zstandard
 
 from roomtone.errors import Gone
 from roomtone.store import sqlite_fleet
@@ -18,14 +17,12 @@ from roomtone.store.verdicts import (
     JudgedMeeting,
     MeetingRow,
     Scores,
-    SessionRow,
     Stale,
     VerdictQuery,
 )
 
 MODEL_BITS: Final = 32
 """Revisions of settings have fewer."""
-ROWS_LEVEL: Final = 3
 NUMBER_MAX: Final = 1 << 62
 
 _ORG: Final = "(SELECT key FROM org WHERE name = ?1)"
@@ -37,15 +34,14 @@ _PUT_SETTING: Final = (
     " ON CONFLICT (org, name) DO UPDATE SET revision = excluded.revision, value = excluded.value"
 )
 _PUT_SCORES: Final = (
-    "INSERT INTO verdict (meeting, org, made_of, badness, minutes_poor, words, meeting_row,"
-    " session_rows) VALUES (?, ?, ?, ?, ?, ?, ?, ?) ON CONFLICT (meeting) DO UPDATE SET"
+    "INSERT INTO verdict (meeting, org, made_of, badness, minutes_poor, words, meeting_row)"
+    " VALUES (?, ?, ?, ?, ?, ?, ?) ON CONFLICT (meeting) DO UPDATE SET"
     " made_of = excluded.made_of, badness = excluded.badness, words = excluded.words,"
-    " minutes_poor = excluded.minutes_poor, meeting_row = excluded.meeting_row,"
-    " session_rows = excluded.session_rows"
+    " minutes_poor = excluded.minutes_poor, meeting_row = excluded.meeting_row"
 )
 _FORGET: Final = (
     "UPDATE verdict SET made_of = 0, badness = 4, minutes_poor = 0, words = '',"
-    " meeting_row = NULL, session_rows = NULL WHERE "
+    " meeting_row = NULL WHERE "
 )
 _FORGOTTEN: Final = (
     "SELECT f.meeting FROM verdict v JOIN fleet f ON f.meeting = v.meeting"
@@ -73,15 +69,8 @@ _JUDGED: Final = (
 )
 _NEWEST: Final = "m.start_ms DESC, m.id"
 _WORST: Final = f"ifnull(v.badness, 4), v.minutes_poor DESC, {_NEWEST}"
-_SESSION_ROWS: Final = (
-    "SELECT v.session_rows FROM meeting m LEFT JOIN verdict v ON v.meeting = m.key"
-    f" WHERE m.org = {_ORG} AND m.id = ?2"
-)
-_REMOVED: Final = f"SELECT 1 FROM removed WHERE org = {_ORG} AND id = ?2"
-
 _encode: Final = msgspec.msgpack.Encoder().encode
 _meeting_row: Final = msgspec.msgpack.Decoder(MeetingRow).decode
-_session_rows: Final = msgspec.msgpack.Decoder(list[SessionRow]).decode
 _VERDICT_OF: Final = {badness: verdict for verdict, badness in BADNESS.items()}
 
 
@@ -115,7 +104,6 @@ class Verdicts(Beside):
             scores.meeting.minutes_poor,
             scores.words,
             _encode(scores.meeting),
-            zstandard.compress(_encode(scores.sessions), ROWS_LEVEL),
         )
         self.db.execute(_PUT_SCORES, row)
         sqlite_fleet.put_rows(self.db, self.org(org), known.key, scores.sessions)
@@ -196,13 +184,3 @@ def judged(db: apsw.Connection, org: str, query: VerdictQuery) -> list[JudgedMee
             kept = None if data is None else _meeting_row(data)
             found.append(JudgedMeeting(meeting_of(record), kept))
     return found
-
-
-def session_rows(db: apsw.Connection, org: str, meeting_id: str) -> list[SessionRow]:
-    """The rows of a meeting's sessions; Gone if it was removed."""
-    row = db.execute(_SESSION_ROWS, (org, meeting_id)).fetchone()
-    if row is None and db.execute(_REMOVED, (org, meeting_id)).fetchone() is not None:
-        raise Gone("the meeting was removed by retention")
-    if row is None or row[0] is None:
-        return []
-    return _session_rows(zstandard.decompress(row[0]))

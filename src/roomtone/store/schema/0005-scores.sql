@@ -12,7 +12,7 @@ CREATE TABLE IF NOT EXISTS setting (
 -- verdict: a row for every meeting that has ever ended. made_of: the model's version * 2^32 + the
 -- revision of the settings; 0 without rows, and when the meeting has changed since, so that what is
 -- stale is found by the index. badness: 0 poor, 1 fair, 2 good, 3 unclassified, 4 without rows.
--- words: what a search looks through. meeting_row, session_rows: MessagePack, the latter packed.
+-- words: what a search looks through. meeting_row: MessagePack.
 CREATE TABLE IF NOT EXISTS verdict (
   meeting INTEGER PRIMARY KEY REFERENCES meeting (key),
   org INTEGER NOT NULL REFERENCES org (key),
@@ -20,8 +20,7 @@ CREATE TABLE IF NOT EXISTS verdict (
   badness INTEGER NOT NULL DEFAULT 4,
   minutes_poor REAL NOT NULL DEFAULT 0,
   words TEXT NOT NULL DEFAULT '',
-  meeting_row BLOB,
-  session_rows BLOB
+  meeting_row BLOB
 ) STRICT;
 CREATE INDEX IF NOT EXISTS verdict_by_making ON verdict (org, made_of);
 
