@@ -20,7 +20,15 @@ from msgspec import json
 from rich.console import Console
 from rich.table import Table
 
-from bench import capture_bench, causes_bench, measure_bench, rank_bench, rows, score_bench
+from bench import (
+    capture_bench,
+    causes_bench,
+    fleet_bench,
+    measure_bench,
+    rank_bench,
+    rows,
+    score_bench,
+)
 from bench.load import BenchError
 from bench.rows import Bench, Row
 
@@ -37,11 +45,12 @@ PARTS: Final[dict[str, Callable[[Bench], list[Row]]]] = {
     "causes": causes_bench.rows,
     "capture": capture_bench.rows,
     "rank": rank_bench.rows,
+    "fleet": fleet_bench.rows,
     "collector": rows.collector,
 }
 
-NEEDS_NOTHING: Final = frozenset({"measure", "score", "causes"})
-"""Parts without a server."""
+NEEDS_NOTHING: Final = frozenset({"measure", "score", "causes", "fleet"})
+"""Parts that need no program of others."""
 
 
 def main() -> None:

@@ -20,6 +20,7 @@ COMMANDS: Final[dict[str, tuple[str, str]]] = {
     "import": ("transfer:import_files", "Take in files of media sessions."),
     "export": ("transfer:export", "Write media sessions out."),
     "explain": ("explain:explain", "Tell how a meeting was, for whom, and why."),
+    "fleet": ("fleet:fleet", "Tell how sessions were by network, version, site and the like."),
     "rank": ("rank:rank_file", "Rank what stands out in a CSV."),
     "agent": ("agent:agent", "Report CPU and hardware of the computer a client runs on."),
     "erase": ("upkeep:erase", "Forget who a person is; what was measured stays."),

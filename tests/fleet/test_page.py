@@ -2,11 +2,13 @@
 
 import re
 
+import numpy as np
 import pytest
 
 from roomtone.fleet.evidence import gains, surprise
 from roomtone.fleet.rates import Count, Tally, fisher, newcombe, risk_ratio, tally_of, wilson
 from roomtone.fleet.rates import mantel_haenszel as pooled
+from roomtone.fleet.selections import weights_of
 from roomtone.fleet.sketch import Sketch
 from tests.docs.markdown import page, section, table
 from tests.fleet.test_rates import ADMISSIONS
@@ -94,3 +96,14 @@ def test_what_a_cell_explains_is_as_shown() -> None:
     told = surprise(expected=expected / (poor - excess), seen=now.poor / poor)
     assert row[4] == f"{told:.4f}"
     assert rise == 200
+
+
+@pytest.mark.parametrize("line", rows("This week against the weeks before"))
+def test_the_baselines_are_as_shown(line: list[str]) -> None:
+    weeks = int(line[0])
+    week_ms = 7 * 24 * 3600 * 1000
+    joined = np.repeat(-1 - week_ms * np.arange(weeks), 1_000)
+    now, weights = weights_of(joined, 0, week_ms)
+    assert not now.any()
+    assert weights[::1_000] / weights[0] == pytest.approx([float(w) for w in line[1].split(", ")])
+    assert line[2] == f"{weights.sum():,.0f}"

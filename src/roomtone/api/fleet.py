@@ -1,6 +1,7 @@
 """/v1/roomtone/fleet: how many sessions were, by network, version, site and the like."""
 
-from typing import Any, Final
+from collections.abc import Mapping
+from typing import Any, Final, NamedTuple
 
 from msgspec import Struct
 from starlette.concurrency import run_in_threadpool
@@ -10,6 +11,8 @@ from starlette.responses import Response
 from roomtone.api.endpoint import Endpoint, Parameter
 from roomtone.api.fleet_query import (
     FILTER,
+    Filter,
+    allowed,
     asking,
     by_described,
     dimensions_parameter,
@@ -27,6 +30,7 @@ from roomtone.fleet.groups import BY_MAX, LINES_MAX, METRICS, Groups, Line, Metr
 from roomtone.fleet.rates import Count, Estimate, Interval
 from roomtone.fleet.sessions import FIGURES, SUMS, FleetQuery
 from roomtone.model import iso_ms
+from roomtone.store import Store
 
 PATH: Final = "/v1/roomtone/fleet"
 LINES_DEFAULT: Final = 100
@@ -98,6 +102,17 @@ class Fleet(Struct, kw_only=True, rename={"from_": "from"}):
     others: FleetLine | None
 
 
+class FleetAsked(NamedTuple):
+    """A question, out of a query."""
+
+    whole: FleetQuery
+    by: tuple[Dimension, ...]
+    metric: Metric
+    wanted: Filter
+    lines_max: int
+    sessions_min: int
+
+
 async def get_fleet(request: Request) -> Response:
     """Sessions, minutes, poor rate and quantiles, by up to two dimensions.
 
@@ -105,23 +120,42 @@ async def get_fleet(request: Request) -> Response:
     """
     services = services_of(request)
     principal = reader_of(request)
-    query = query_of(request)
-    window = window_of(query, to_ms=services.now_ms())
-    by = dimensions_parameter(query, "by", most=BY_MAX)
-    metric: Metric = one_of("metric", query.get("metric", "poor_rate"), METRICS)
-    wanted = filter_parameter(query)
-    lines_max = min(number_parameter(query, "max", LINES_DEFAULT, least=1), LINES_MAX)
-    least = number_parameter(query, "least", 1, least=1)
+    asked = asked_of(query_of(request), now_ms=services.now_ms())
+    allowed(principal, (*asked.by, *asked.wanted))
     deadline = services.read_deadline()
-    whole = FleetQuery(**window._asdict(), dimensions=by, figures=(*SUMS, *FIGURES))
 
     def answer() -> Fleet:
-        sessions = read(services, principal, whole, wanted, deadline)
-        found = grouped(sessions, by, metric=metric, lines_max=lines_max, sessions_min=least)
-        return _fleet(whole, by, metric, found)
+        return answered(services.store, principal.org, asked, deadline=deadline)
 
     with asking(services):
         return json_response(request, await run_in_threadpool(answer))
+
+
+def asked_of(query: Mapping[str, str], *, now_ms: int) -> FleetAsked:
+    """The question that a query asks; Invalid names the parameter that is wrong."""
+    window = window_of(query, to_ms=now_ms)
+    by = dimensions_parameter(query, "by", most=BY_MAX)
+    return FleetAsked(
+        whole=FleetQuery(**window._asdict(), dimensions=by, figures=(*SUMS, *FIGURES)),
+        by=by,
+        metric=one_of("metric", query.get("metric", "poor_rate"), METRICS),
+        wanted=filter_parameter(query),
+        lines_max=min(number_parameter(query, "max", LINES_DEFAULT, least=1), LINES_MAX),
+        sessions_min=number_parameter(query, "least", 1, least=1),
+    )
+
+
+def answered(store: Store, org: str, asked: FleetAsked, *, deadline: float) -> Fleet:
+    """The answer to a question; in a thread, as it may take a second."""
+    sessions = read(store, org, asked.whole, asked.wanted, deadline)
+    found = grouped(
+        sessions,
+        asked.by,
+        metric=asked.metric,
+        lines_max=asked.lines_max,
+        sessions_min=asked.sessions_min,
+    )
+    return _fleet(asked.whole, asked.by, asked.metric, found)
 
 
 def _fleet(query: FleetQuery, by: tuple[Dimension, ...], metric: Metric, found: Groups) -> Fleet:

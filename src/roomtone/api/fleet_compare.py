@@ -16,6 +16,7 @@ from roomtone.api.fleet import Rate, difference_of, rate_of
 from roomtone.api.fleet_query import (
     FILTER,
     Filter,
+    allowed,
     asking,
     by_described,
     dimensions_parameter,
@@ -118,11 +119,12 @@ async def get_comparison(request: Request) -> Response:
     wanted = filter_parameter(query)
     if asked.dimension in (*within, *by):
         raise Invalid("dimension: expected one that is neither in `within` nor in `by`.")
-    deadline = services.read_deadline()
     whole = _query(asked, (*within, *by), wanted)
+    allowed(principal, whole.dimensions)
+    deadline = services.read_deadline()
 
     def answer() -> FleetComparisons:
-        sessions = read(services, principal, whole, wanted, deadline)
+        sessions = read(services.store, principal.org, whole, wanted, deadline)
         sides = asked.sides(sessions)
         found = compared(sessions, *sides, within=within, names=asked.names)
         lines = [

@@ -3,6 +3,7 @@
 import csv
 from collections.abc import Collection, Iterator, Mapping
 from contextlib import contextmanager
+from dataclasses import replace
 from typing import Final, TypeVar
 
 from starlette.requests import Request
@@ -15,6 +16,7 @@ from roomtone.errors import Forbidden, Invalid, TooMany
 from roomtone.fleet.dimensions import DIMENSIONS, Dimension
 from roomtone.fleet.sessions import FleetQuery, Sessions
 from roomtone.services import Services
+from roomtone.store import Store
 
 FILTERS_MAX: Final = 64
 AT_ONCE_MAX: Final = 2
@@ -84,20 +86,10 @@ def filter_parameter(query: Mapping[str, str]) -> Filter:
     return found
 
 
-def read(
-    services: Services, principal: Principal, query: FleetQuery, wanted: Filter, deadline: float
-) -> Sessions:
+def read(store: Store, org: str, query: FleetQuery, wanted: Filter, deadline: float) -> Sessions:
     """The sessions that are asked for, without those that the filter leaves out."""
     needed = tuple(dict.fromkeys((*query.dimensions, *wanted)))
-    allowed(principal, needed)
-    whole = FleetQuery(
-        from_ms=query.from_ms,
-        to_ms=query.to_ms,
-        dimensions=needed,
-        figures=query.figures,
-        sessions_max=query.sessions_max,
-    )
-    found = services.store.fleet(principal.org, whole, deadline=deadline)
+    found = store.fleet(org, replace(query, dimensions=needed), deadline=deadline)
     return found.where(found.having(wanted)) if wanted else found
 
 

@@ -13,6 +13,7 @@ from roomtone.api.endpoint import Endpoint, Parameter
 from roomtone.api.fleet import RATE_DECIMALS, Rate, difference_of, rate_of
 from roomtone.api.fleet_query import (
     FILTER,
+    allowed,
     asking,
     by_described,
     dimensions_parameter,
@@ -100,13 +101,14 @@ async def get_ranking(request: Request) -> Response:
     by = dimensions_parameter(query, "by", most=len(DIMENSIONS)) or _telling(seen_by(principal))
     lines_max = min(number_parameter(query, "max", LINES_DEFAULT, least=1), LINES_MAX)
     wanted = filter_parameter(query)
+    allowed(principal, (*by, *wanted))
     deadline = services.read_deadline()
     span_ms = window.to_ms - window.from_ms
     before_ms = window.from_ms - periods * span_ms
     whole = FleetQuery(from_ms=before_ms, to_ms=window.to_ms, dimensions=by)
 
     def answer() -> FleetRanking:
-        sessions = read(services, principal, whole, wanted, deadline)
+        sessions = read(services.store, principal.org, whole, wanted, deadline)
         part, every = sampled(sessions, RANKED_SESSIONS_MAX)
         cube = cube_of(part, by, from_ms=window.from_ms, span_ms=span_ms)
         return _ranking(whole, window.from_ms, every, rank(cube, Rules(findings_max=lines_max)))

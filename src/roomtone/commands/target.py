@@ -1,14 +1,14 @@
 """The store a command works on: its folder (also while a server runs), or a server over HTTP."""
 
 import os
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from itertools import islice
 from pathlib import Path
 from time import monotonic
 from typing import Annotated, Final, Protocol, TypeVar
-from urllib.parse import quote
+from urllib.parse import quote, urlencode
 
 import msgspec
 from cyclopts import Parameter
@@ -51,7 +51,7 @@ WhereFlags = Annotated[Where, Parameter(name="*", negative_none=(), show_default
 
 
 class Target(Protocol):
-    """What import, export, explain, erase, purge and backup need of a store near or far."""
+    """What import, export, explain, fleet, erase, purge and backup need of a store near or far."""
 
     def put(self, sessions: Sequence[MediaSession]) -> list[Bad]:
         """Merge sessions; return those that contradict what is there. The others are durable."""
@@ -67,6 +67,9 @@ class Target(Protocol):
 
     def quality(self, meeting: str) -> bytes:
         """What GET /v1/roomtone/meetings/{id} answers; errors as with `sessions`."""
+
+    def fleet(self, query: Mapping[str, str]) -> bytes:
+        """What GET /v1/roomtone/fleet answers to the query."""
 
     def erase(self, email: str) -> int:
         """Forget a person; return how many sessions and meetings were changed."""
@@ -181,6 +184,14 @@ class StoreTarget:
         found = scores.quality(meeting, sessions[:ITEMS_MAX], thresholds, more=more)
         return msgspec.json.encode(found)
 
+    def fleet(self, query: Mapping[str, str]) -> bytes:
+        """Counted here and now."""
+        from roomtone.api import fleet  # as above
+
+        asked = fleet.asked_of(query, now_ms=now_ms())
+        deadline = monotonic() + READ_S_MAX
+        return msgspec.json.encode(fleet.answered(self._store, self._org, asked, deadline=deadline))
+
     def erase(self, email: str) -> int:
         """In one commit."""
         with self._store.transaction():
@@ -266,6 +277,10 @@ class ServerTarget:
     def quality(self, meeting: str) -> bytes:
         """GET /v1/roomtone/meetings/{id}."""
         return self._client.get(f"/v1/roomtone/meetings/{quote(meeting, safe='')}")
+
+    def fleet(self, query: Mapping[str, str]) -> bytes:
+        """GET /v1/roomtone/fleet."""
+        return self._client.get(f"/v1/roomtone/fleet?{urlencode(query)}")
 
     def erase(self, email: str) -> int:
         """POST /v1/roomtone/erase."""

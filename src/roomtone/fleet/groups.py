@@ -93,14 +93,13 @@ def grouped(
     place[chosen] = np.arange(len(chosen))
     sums = _Sums(sessions, place[cells].astype(np.uint16), size=len(chosen) + 1)
     values = [_values(sessions, by, int(number_of[cell])) for cell in chosen]
-    lines = [sums.line(at, texts) for at, texts in enumerate(values)]
-    order = sorted(range(len(lines)), key=lambda at: (-_badness(lines[at], metric), values[at]))
+    badness = sums.badness(metric)
+    order = sorted(range(len(chosen)), key=lambda at: (-badness[at], values[at]))
     left = sorted({*order[lines_max:], len(chosen)})
-    everything = [*range(len(chosen) + 1)]
     return Groups(
-        whole=sums.together(everything),
+        whole=sums.together(range(len(chosen) + 1)),
         cells=there,
-        lines=[lines[at] for at in order[:lines_max]],
+        lines=[sums.line(at, values[at]) for at in order[:lines_max]],
         others=sums.together(left) if there > lines_max or there > len(chosen) else None,
     )
 
@@ -131,21 +130,6 @@ def _values(sessions: Sessions, by: Sequence[Dimension], number: int) -> tuple[s
     return tuple(reversed(found))
 
 
-def _badness(line: Line, metric: Metric) -> float:
-    """What lines are ordered by; of rates the lower bound, so that one poor of one is not first."""
-    if metric == "poor_rate":
-        return line.interval.low if line.count.total else -1.0
-    if metric == "sessions":
-        return float(line.sessions)
-    if metric == "minutes" or metric == "minutesPoor":
-        return line.sums[metric]
-    downward = metric in ("audioMos", "videoMos")
-    found = line.quantiles[metric][MEDIAN if downward else WORST]
-    if found is None:
-        return -math.inf
-    return -found if downward else found
-
-
 class _Sums:
     """All figures of all places, a place being a cell or, the last one, what is in no cell."""
 
@@ -161,6 +145,20 @@ class _Sums:
         self._histograms = {name: _histogram(sessions, name, wide, size) for name in FIGURES}
         self._quantiles = {name: _quantiles(name, *self._histograms[name]) for name in FIGURES}
         self._meetings, self._tallies = tallies(sessions, places, size=size)
+
+    def badness(self, metric: Metric) -> list[float]:
+        """What places are ordered by; of rates the lower bound, so that 1 of 1 is not first."""
+        if metric == "poor_rate":
+            bounds = [(tally.total, wilson(tally.effective).low) for tally in self._tallies]
+            return [low if total else -1.0 for total, low in bounds]
+        if metric == "sessions":
+            return [float(count) for count in self._verdicts.sum(axis=1)]
+        if metric == "minutes" or metric == "minutesPoor":
+            return [float(figure) for figure in self._sums[metric]]
+        downward = metric in ("audioMos", "videoMos")
+        found = [table[MEDIAN if downward else WORST] for table in self._quantiles[metric]]
+        sign = -1 if downward else 1
+        return [-math.inf if figure is None else sign * figure for figure in found]
 
     def line(self, at: int, values: tuple[str, ...]) -> Line:
         """The line of a cell."""

@@ -129,7 +129,7 @@ def cube_of(
     """
     verdict = sessions.columns["verdict"]
     told = sessions.where(verdict != UNCLASSIFIED)
-    now, weights = _weights(told.columns["joinMs"], from_ms, span_ms)
+    now, weights = weights_of(told.columns["joinMs"], from_ms, span_ms)
     poor = told.columns["verdict"] == POOR
     measures: Floats = np.array([poor & now, now, poor * weights, weights], dtype=np.float64)
     values = []
@@ -147,7 +147,7 @@ def cube_of(
     )
 
 
-def _weights(joined: NDArray[np.int64], from_ms: int, span_ms: int) -> tuple[Rows, Floats]:
+def weights_of(joined: NDArray[np.int64], from_ms: int, span_ms: int) -> tuple[Rows, Floats]:
     """Which rows are now, and what each row before weighs."""
     now: Rows = joined >= from_ms
     age = (from_ms - 1 - joined) // span_ms
