@@ -14,17 +14,19 @@ from tests.scenarios.after import AFTER
 from tests.scenarios.before import BEFORE
 from tests.scenarios.hard import HARD
 from tests.scenarios.judge import Tally, judge, judge_demonstration
-from tests.scenarios.stage import START_MS
+from tests.scenarios.stage import START_MS, Scenario
+from tests.scenarios.weak import STRENGTHS, judge_weak
 
 from bench.rows import Bench, Row
 from roomtone import simulate
 from roomtone.causes import FAMILIES, explain
 
 PAGE: Final = Path(__file__).parents[1] / "docs" / "causes.md"
-BEGIN: Final = "<!-- written by python -m bench causes: begin -->"
-END: Final = "<!-- written by python -m bench causes: end -->"
+BEGIN: Final = "<!-- written by python -m bench causes: {name} begins -->"
+END: Final = "<!-- written by python -m bench causes: {name} ends -->"
 SEEDS: Final = range(201, 211)
 DEMONSTRATION_SEEDS: Final = range(201, 241)
+WEAK_SEEDS: Final = range(301, 311)
 PRECISION_MIN: Final = 0.95
 RECALL_MIN: Final = 0.9
 PARTICIPANTS: Final = 50
@@ -42,7 +44,8 @@ PARTS: Final[dict[str, Callable[[], Tally]]] = {
 def rows(bench: Bench) -> list[Row]:
     """Precision, recall, false findings on clean meetings, CPU of an hour; the tables to docs."""
     tallies = {name: tally() for name, tally in PARTS.items()}
-    write(tables(tallies))
+    write(tables(tallies), "how often")
+    write(weak(), "how weak")
     whole = together(list(tallies.values()))
     times = hour_ms(rounds=bench.rounds)
     note = f"{whole.meetings} simulated meetings"
@@ -73,6 +76,30 @@ def hour_ms(*, rounds: int) -> list[float]:
         explain(made.sessions)
         found.append(1000 * (time.process_time() - started))
     return found
+
+
+def weak() -> str:
+    """Markdown: how often each trouble alone is found when it is weaker, and another one told."""
+    lines = [
+        f"Seeds {WEAK_SEEDS[0]} to {WEAK_SEEDS[-1]}; every meeting is simulated.",
+        "",
+        f"| trouble | {' | '.join(f'{100 * strength:.0f} %' for strength in STRENGTHS)} |",
+        f"|---|{'---|' * len(STRENGTHS)}",
+    ]
+    every = (*BEFORE, *AFTER)
+    alone = [one for one in every if len(one.expected) == 1 and one.change is None]
+    return "\n".join([*lines, *map(_weak_line, alone)])
+
+
+def _weak_line(scenario: Scenario) -> str:
+    families = scenario.expected[0].family.split("|")
+    cells = []
+    for strength in STRENGTHS:
+        tally = judge_weak(scenario, WEAK_SEEDS, strength)
+        others = sum(count for family, count in tally.false.items() if family not in families)
+        found = f"{100 * tally.recall():.0f}"
+        cells.append(f"{found}, {others} others" if others else found)
+    return f"| {scenario.name} (`{families[0]}`) | {' | '.join(cells)} |"
 
 
 def together(tallies: list[Tally]) -> Tally:
@@ -121,9 +148,11 @@ def _sure(tally: Tally) -> str:
     return f"{text}, of the false ones {statistics.fmean(false):.2f}." if false else f"{text}."
 
 
-def write(text: str) -> None:
-    """Put the tables between their marks in docs/causes.md."""
+def write(text: str, name: str) -> None:
+    """Put a part between its marks in docs/causes.md."""
+    begin, end = BEGIN.format(name=name), END.format(name=name)
     page = PAGE.read_text("utf-8")
-    before, _, rest = page.partition(BEGIN)
-    _, _, after = rest.partition(END)
-    PAGE.write_text(f"{before}{BEGIN}\n\n{text}\n\n{END}{after}", "utf-8")
+    before, _, rest = page.partition(begin)
+    _, _, after = rest.partition(end)
+    assert after, f"{PAGE} has no place for {name}"
+    PAGE.write_text(f"{before}{begin}\n\n{text}\n\n{end}{after}", "utf-8")

@@ -8,6 +8,7 @@ from tests.scenarios.before import BEFORE
 from tests.scenarios.hard import HARD
 from tests.scenarios.judge import Tally, compare, judge, judge_demonstration
 from tests.scenarios.stage import Scenario, play
+from tests.scenarios.weak import judge_weak, weakened
 
 EVERY = (*BEFORE, *AFTER, *HARD)
 SEEDS = (31, 32)
@@ -49,3 +50,20 @@ def test_the_judge_sees_a_missed_trouble_a_false_finding_and_a_second_one() -> N
     compare(twice, scenario, sessions, [finding, finding], 0)
     assert (nothing.recall(), nothing.precision()) == (0.0, 1.0)
     assert (twice.recall(), twice.precision()) == (1.0, 0.5)
+
+
+@pytest.mark.parametrize("name", ["uplink alone", "downlink alone", "bandwidth collapse"])
+def test_half_of_a_trouble_is_found_and_a_seventh_of_it_is_called_nothing_else(name: str) -> None:
+    (scenario,) = (one for one in EVERY if one.name == name)
+    bars(judge_weak(scenario, range(31, 33), 0.5))
+    faint = judge_weak(scenario, range(31, 33), 0.15)
+    assert set(faint.false) <= {scenario.expected[0].family}
+
+
+def test_a_weakened_meeting_lies_between_the_calm_one_and_the_whole_trouble() -> None:
+    scenario = BEFORE[0]
+    parts = (0.0, 0.5, 1.0)
+    made = [weakened(scenario, SEEDS[0], part)[2].audioOut[0].packetLoss for part in parts]
+    assert made[-1] == play(scenario, SEEDS[0])[2].audioOut[0].packetLoss
+    none, half, whole = (column[15] or 0.0 for column in made)
+    assert none < half < whole

@@ -34,7 +34,6 @@ SERVED: Final = {
 CHROMIUM_FLAGS: Final = [
     "--no-sandbox",
     "--use-fake-ui-for-media-stream",
-    "--use-fake-device-for-media-stream=fps=15",
     "--auto-accept-this-tab-capture",
     "--autoplay-policy=no-user-gesture-required",
     "--disable-gpu",
@@ -241,7 +240,7 @@ async def in_browsers(
         pages: dict[Side, Page] = {}
         versions: dict[Side, str] = {}
         for side, browser in zip(SIDES, plan.browsers, strict=True):
-            opened = chromium_page(playwright, there, side)
+            opened = chromium_page(playwright, there, side, plan.camera)
             if browser == "firefox":
                 opened = firefox_page(there, side)
             pages[side], versions[side] = await stack.enter_async_context(opened)
@@ -259,10 +258,10 @@ async def in_browsers(
 
 @contextlib.asynccontextmanager
 async def chromium_page(
-    playwright: Playwright, there: Rig, side: Side
+    playwright: Playwright, there: Rig, side: Side, camera: dict[str, int]
 ) -> AsyncIterator[tuple[Page, str]]:
-    program = there.program(side, CHROMIUM)
-    browser = await playwright.chromium.launch(executable_path=program, args=CHROMIUM_FLAGS)
+    program, flags = there.program(side, CHROMIUM), chromium_flags(camera)
+    browser = await playwright.chromium.launch(executable_path=program, args=flags)
     page = await browser.new_page(viewport={"width": 1280, "height": 720})
     yield page, f"Chromium {browser.version}"
     await browser.close()
@@ -272,6 +271,12 @@ async def chromium_page(
 async def firefox_page(there: Rig, side: Side) -> AsyncIterator[tuple[FirefoxPage, str]]:
     async with firefox(there, side) as page:
         yield page, f"Firefox {page.version}"
+
+
+def chromium_flags(camera: dict[str, int]) -> list[str]:
+    """With a microphone and a camera that are made up."""
+    device = f"--use-fake-device-for-media-stream=fps={camera['frameRate']}"
+    return [*CHROMIUM_FLAGS, device]
 
 
 def api(server: Server) -> Handler:

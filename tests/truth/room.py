@@ -17,9 +17,9 @@ from tests.conftest import Server
 from tests.truth.calls import (
     API_PORT,
     CAMERA,
-    CHROMIUM_FLAGS,
     PAGE_PORT,
     api,
+    chromium_flags,
     give_page,
     quality_of,
     until,
@@ -90,7 +90,7 @@ async def talk(room: Room, there: Rig, url: str) -> Ssrcs:
         pages: dict[Side, Page] = {}
         for side in SIDES:
             browser = await playwright.chromium.launch(
-                executable_path=there.program(side, CHROMIUM), args=CHROMIUM_FLAGS
+                executable_path=there.program(side, CHROMIUM), args=chromium_flags(CAMERA)
             )
             pages[side] = await browser.new_page(viewport={"width": 1280, "height": 720})
             await pages[side].goto(f"http://127.0.0.1:{PAGE_PORT}/janus.html")

@@ -30,7 +30,7 @@ LONG_TROUBLE_S: Final = 170
 FINE_S: Final = 45
 RUN_S, PERIOD_S = 0.003, 0.06
 """What the page on a busy computer gets; other programs alone leave it as much as it needs."""
-LARGE: Final = {"width": 1280, "height": 720, "frameRate": 15}
+LARGE: Final = {"width": 1280, "height": 720, "frameRate": 30}
 AGENT_END_S_MAX: Final = 30
 BURN: Final = "import time; end = time.time() + {s}\nwhile time.time() < end: sum(range(10_000))"
 
