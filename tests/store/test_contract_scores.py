@@ -236,10 +236,10 @@ def week(store: Store) -> Store:
     announce(store, id="e", hostEmail="Hugo@example.com", start="2026-11-02T14:00:00.000Z")
     put(store, piece(0, meeting="e", session="e"), now=500)
     announce(store, id="f", now=500, start="2027-11-02T14:00:00.000Z")
-    keep(store, "poor", meeting="a", minutes_poor=2.0)
-    keep(store, "good", meeting="b", words="maría\nlogitech brio")
-    keep(store, "poor", meeting="c", minutes_poor=7.5, words="cleo@example.com")
-    keep(store, "unclassified", meeting="d")
+    keep(store, "poor", meeting="a", minutes_poor=2.0, words="a\nstrasse a")
+    keep(store, "good", meeting="b", words="b\nstrasse b\nmaría\nlogitech brio")
+    keep(store, "poor", meeting="c", minutes_poor=7.5, words="c\nstrasse c\ncleo@example.com")
+    keep(store, "unclassified", meeting="d", words="d\nstrasse d")
     return store
 
 
@@ -266,6 +266,11 @@ def test_meetings_are_found_by_verdict_words_and_time(
     week: Store, wanted: dict[str, Any], names: str
 ) -> None:
     assert "".join(one.meeting.id for one in found(week, **wanted)) == names
+
+
+def test_a_meeting_whose_title_has_changed_is_found_by_the_new_one(week: Store) -> None:
+    announce(week, id="b", now=501, title="Reise")
+    assert [one.meeting.id for one in found(week, text="reise")] == ["b"]
 
 
 def test_a_meeting_without_scores_has_no_row(week: Store) -> None:
