@@ -201,14 +201,24 @@ def test_rows_of_a_meeting_that_has_changed_meanwhile_are_not_kept(store: Store)
     assert not keep(store, meeting="nobody's", version=1)
 
 
-def test_rows_put_beside_a_change_in_one_commit_are_stale(store: Store) -> None:
+def test_rows_put_before_a_change_in_the_same_commit_are_stale(store: Store) -> None:
     ended(store)
     made = scores(store.version("acme", M1))
     with store.transaction():
+        assert store.put_scores("acme", M1, made)
         store.put_session("acme", piece(2), T0 + 41 * MINUTE)
-        store.put_scores("acme", M1, made)
     seal(store, now=60)
     seal(store, now=80)
+    assert stale(store) == [M1]
+
+
+def test_rows_put_behind_an_erasure_in_the_same_commit_bring_nobody_back(store: Store) -> None:
+    ended(store)
+    made = scores(store.version("acme", M1), words="ada@example.com", sessions=[session_row()])
+    with store.transaction():
+        store.erase("acme", "ada@example.com")
+        assert not store.put_scores("acme", M1, made)
+    assert (found(store, text="ada@example.com"), sessions_of(store)) == ([], 0)
     assert stale(store) == [M1]
 
 

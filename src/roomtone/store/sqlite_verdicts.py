@@ -97,7 +97,7 @@ class Verdicts(Beside):
             known = self.known_meeting(org, meeting_id)
         except Gone:
             return False
-        if known is None:
+        if known is None or known.key in self.changed:
             return False
         ((version,),) = fetch(self.db, "SELECT version FROM meeting WHERE key = ?", known.key)
         if version != scores.version:
