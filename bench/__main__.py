@@ -26,6 +26,7 @@ from bench import (
     fleet_bench,
     measure_bench,
     rank_bench,
+    rescore_bench,
     rows,
     score_bench,
 )
@@ -42,6 +43,7 @@ PARTS: Final[dict[str, Callable[[Bench], list[Row]]]] = {
     "disk": rows.disk,
     "measure": measure_bench.rows,
     "score": score_bench.rows,
+    "rescore": rescore_bench.rows,
     "causes": causes_bench.rows,
     "capture": capture_bench.rows,
     "rank": rank_bench.rows,
@@ -49,7 +51,7 @@ PARTS: Final[dict[str, Callable[[Bench], list[Row]]]] = {
     "collector": rows.collector,
 }
 
-NEEDS_NOTHING: Final = frozenset({"measure", "score", "causes", "fleet"})
+NEEDS_NOTHING: Final = frozenset({"measure", "score", "rescore", "causes", "fleet"})
 """Parts that need no program of others."""
 
 

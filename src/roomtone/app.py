@@ -208,6 +208,8 @@ async def _keep_scored(services: Services) -> None:
                 await _settle_fleet(services)
         except RoomtoneError as error:
             log.warning("scoring put off", extra={"fields": {"reason": error.message}})
+        except Exception:  # noqa: BLE001 it must live on: nothing else scores
+            log.exception("scoring failed")
         if not kept:
             await asyncio.sleep(UPKEEP_EVERY_S)
 

@@ -18,7 +18,7 @@ from roomtone import causes, score
 from roomtone.causes import Finding
 from roomtone.errors import Gone
 from roomtone.fleet.dimensions import Sites, sites_of, values_of
-from roomtone.model import ITEMS_MAX, MediaSession, StreamKind
+from roomtone.model import ITEMS_MAX, MediaSession, Meeting, StreamKind
 from roomtone.score import MeetingScore, SessionScore, StreamScore, Thresholds
 from roomtone.store import Store
 from roomtone.store.records import summary_of
@@ -40,7 +40,7 @@ SITES_HELD_MAX: Final = 4
 SEARCHED: Final = (
     "webexUserName", "webexUserEmail", "camera", "microphone", "speakerName", "hardwareType",
 )  # fmt: skip
-"""What a search finds a meeting by, people before devices."""
+"""What a search finds a meeting's sessions by, people before devices."""
 AUDIO: Final[tuple[StreamKind, ...]] = ("audioIn", "audioOut")
 VIDEO: Final[tuple[StreamKind, ...]] = ("videoIn", "videoOut")
 
@@ -87,34 +87,35 @@ def made_of(store: Store, stale: Stale) -> Scores | None:
     """
     revision = store.revision(stale.org)  # before the settings, see the protocol
     try:
+        about = store.meeting(stale.org, stale.meeting)
         sessions = store.sessions(
             stale.org, stale.meeting, offset=0, limit=ITEMS_MAX, deadline=monotonic() + READ_S_MAX
         )
-        if store.version(stale.org, stale.meeting) != stale.version:
+        if about is None or store.version(stale.org, stale.meeting) != stale.version:
             return None
     except Gone:
         return None
     thresholds = thresholds_of(store, stale.org)
     sites = sites_from(store.setting(stale.org, SITES))
     try:
-        meeting, words, rows = rows_of(sessions, thresholds, sites)
+        meeting, rows = rows_of(sessions, thresholds, sites)
     except Exception:
         log.exception("scoring failed")
-        meeting, words, rows = rows_of([], thresholds, sites)
+        meeting, rows = rows_of([], thresholds, sites)
     return Scores(
         version=stale.version,
         model=score.VERSION,
         revision=revision,
         meeting=meeting,
-        words=words,
+        words=words_of(about, sessions),
         sessions=rows,
     )
 
 
 def rows_of(
     sessions: Sequence[MediaSession], thresholds: Thresholds, sites: Sites
-) -> tuple[MeetingRow, str, list[SessionRow]]:
-    """The rows of a meeting that has ended and of its sessions, and the words to find it by."""
+) -> tuple[MeetingRow, list[SessionRow]]:
+    """The rows of a meeting that has ended and of its sessions."""
     found = judge(sessions, thresholds)
     worst = sorted(found.findings, key=lambda one: (-one.minutes, -one.confidence))
     row = MeetingRow(
@@ -131,12 +132,13 @@ def rows_of(
         ],
     )
     pairs = zip(sessions, found.scores, strict=True)
-    return row, words_of(sessions), [_session_row(*pair, sites) for pair in pairs]
+    return row, [_session_row(*pair, sites) for pair in pairs]
 
 
-def words_of(sessions: Sequence[MediaSession]) -> str:
-    """Who was there and with which devices, each once, casefolded, a line each."""
-    texts = (getattr(session, name) for name in SEARCHED for session in sessions)
+def words_of(meeting: Meeting, sessions: Sequence[MediaSession]) -> str:
+    """What a search finds a meeting by, each text once, casefolded, a line each."""
+    texts = [meeting.id, meeting.title, meeting.hostDisplayName, meeting.hostEmail]
+    texts += [getattr(session, name) for name in SEARCHED for session in sessions]
     return "\n".join(dict.fromkeys(text.casefold() for text in texts if text))[:WORDS_LENGTH_MAX]
 
 

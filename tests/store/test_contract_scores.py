@@ -201,14 +201,24 @@ def test_rows_of_a_meeting_that_has_changed_meanwhile_are_not_kept(store: Store)
     assert not keep(store, meeting="nobody's", version=1)
 
 
-def test_rows_put_beside_a_change_in_one_commit_are_stale(store: Store) -> None:
+def test_rows_put_before_a_change_in_the_same_commit_are_stale(store: Store) -> None:
     ended(store)
     made = scores(store.version("acme", M1))
     with store.transaction():
+        assert store.put_scores("acme", M1, made)
         store.put_session("acme", piece(2), T0 + 41 * MINUTE)
-        store.put_scores("acme", M1, made)
     seal(store, now=60)
     seal(store, now=80)
+    assert stale(store) == [M1]
+
+
+def test_rows_put_behind_an_erasure_in_the_same_commit_bring_nobody_back(store: Store) -> None:
+    ended(store)
+    made = scores(store.version("acme", M1), words="ada@example.com", sessions=[session_row()])
+    with store.transaction():
+        store.erase("acme", "ada@example.com")
+        assert not store.put_scores("acme", M1, made)
+    assert (found(store, text="ada@example.com"), sessions_of(store)) == ([], 0)
     assert stale(store) == [M1]
 
 
@@ -236,10 +246,10 @@ def week(store: Store) -> Store:
     announce(store, id="e", hostEmail="Hugo@example.com", start="2026-11-02T14:00:00.000Z")
     put(store, piece(0, meeting="e", session="e"), now=500)
     announce(store, id="f", now=500, start="2027-11-02T14:00:00.000Z")
-    keep(store, "poor", meeting="a", minutes_poor=2.0)
-    keep(store, "good", meeting="b", words="maría\nlogitech brio")
-    keep(store, "poor", meeting="c", minutes_poor=7.5, words="cleo@example.com")
-    keep(store, "unclassified", meeting="d")
+    keep(store, "poor", meeting="a", minutes_poor=2.0, words="a\nstrasse a")
+    keep(store, "good", meeting="b", words="b\nstrasse b\nmaría\nlogitech brio")
+    keep(store, "poor", meeting="c", minutes_poor=7.5, words="c\nstrasse c\ncleo@example.com")
+    keep(store, "unclassified", meeting="d", words="d\nstrasse d")
     return store
 
 
@@ -266,6 +276,11 @@ def test_meetings_are_found_by_verdict_words_and_time(
     week: Store, wanted: dict[str, Any], names: str
 ) -> None:
     assert "".join(one.meeting.id for one in found(week, **wanted)) == names
+
+
+def test_a_meeting_whose_title_has_changed_is_found_by_the_new_one(week: Store) -> None:
+    announce(week, id="b", now=501, title="Reise")
+    assert [one.meeting.id for one in found(week, text="reise")] == ["b"]
 
 
 def test_a_meeting_without_scores_has_no_row(week: Store) -> None:

@@ -218,7 +218,8 @@ class Store(Protocol):
     def put_scores(self, org: str, meeting_id: str, scores: "Scores") -> bool:
         """Replace a meeting's rows and those of its sessions.
 
-        False, and nothing is kept, when the meeting is unknown, removed or of another version now.
+        False, and nothing is kept, when the meeting is unknown, removed or of another version now,
+        or was changed in this transaction: rows must not bring back what was just erased.
         """
 
     def settle_fleet(self) -> int:

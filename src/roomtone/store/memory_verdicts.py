@@ -47,7 +47,8 @@ class MemoryVerdicts:
 
     def put_scores(self, org: str, meeting_id: str, scores: Scores) -> bool:
         record = self._org(org).meetings.get(meeting_id)
-        if record is None or record.version != scores.version:
+        changed = (org, meeting_id) in self._open[-1].changed
+        if record is None or changed or record.version != scores.version:
             return False
         self._org(org).scores[meeting_id] = scores
         return True

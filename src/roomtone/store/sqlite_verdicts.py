@@ -9,9 +9,9 @@ from roomtone.errors import Gone
 from roomtone.store import sqlite_fleet
 from roomtone.store.records import BADNESS, MeetingRecord, meeting_of, wanted
 from roomtone.store.sqlite_beside import Beside
-from roomtone.store.sqlite_files import fetch
+from roomtone.store.sqlite_files import SQLValue, fetch
 from roomtone.store.sqlite_known import KnownMeeting
-from roomtone.store.sqlite_rows import MEETING_COLUMNS, MEETING_FIELDS, meeting_record
+from roomtone.store.sqlite_rows import MEETING_COLUMNS, meeting_record
 from roomtone.store.sqlite_transaction import writing
 from roomtone.store.verdicts import (
     JudgedMeeting,
@@ -62,13 +62,19 @@ _REASONS: Final = (
     f"v.made_of > {_MADE_OF}",
 )
 """No valid rows; made by an older model or of older settings; by a newer model."""
-_JUDGED: Final = (
-    f"SELECT {MEETING_COLUMNS}, v.badness, v.words, v.meeting_row FROM meeting m"
-    f" LEFT JOIN verdict v ON v.meeting = m.key WHERE m.org = {_ORG}"
-    " AND m.start_ms >= ?2 AND m.start_ms < ?3 ORDER BY "
+_FOUND: Final = (
+    "SELECT m.key FROM meeting m LEFT JOIN verdict v ON v.meeting = m.key"
+    " WHERE m.org = (SELECT key FROM org WHERE name = :org)"
+    " AND m.start_ms >= :from_ms AND m.start_ms < :to_ms"
 )
+_SAID: Final = " AND (v.made_of IS NULL OR v.made_of = 0 OR instr(v.words, :text))"
 _NEWEST: Final = "m.start_ms DESC, m.id"
 _WORST: Final = f"ifnull(v.badness, 4), v.minutes_poor DESC, {_NEWEST}"
+_JUDGED: Final = (
+    f"SELECT {MEETING_COLUMNS}, v.badness, v.words, v.meeting_row FROM meeting m"
+    " LEFT JOIN verdict v ON v.meeting = m.key WHERE m.key = ?"
+)
+
 _encode: Final = msgspec.msgpack.Encoder().encode
 _meeting_row: Final = msgspec.msgpack.Decoder(MeetingRow).decode
 _VERDICT_OF: Final = {badness: verdict for verdict, badness in BADNESS.items()}
@@ -91,7 +97,7 @@ class Verdicts(Beside):
             known = self.known_meeting(org, meeting_id)
         except Gone:
             return False
-        if known is None:
+        if known is None or known.key in self.changed:
             return False
         ((version,),) = fetch(self.db, "SELECT version FROM meeting WHERE key = ?", known.key)
         if version != scores.version:
@@ -169,12 +175,12 @@ def judged(db: apsw.Connection, org: str, query: VerdictQuery) -> list[JudgedMee
     """The page of meetings that fit the query, with their rows."""
     found: list[JudgedMeeting] = []
     skip = query.offset
-    window = (max(query.from_ms, -NUMBER_MAX), min(query.to_ms, NUMBER_MAX))
-    for row in db.execute(_JUDGED + (_WORST if query.worst else _NEWEST), (org, *window)):
+    # SQLite passes over most; what it cannot judge, as in other cases of letters, is judged here.
+    for (key,) in db.execute(_found_sql(query), _found_values(org, query)):
         if len(found) >= query.limit:
             break
-        record = meeting_record(row[: len(MEETING_FIELDS)])
-        badness, words, data = row[len(MEETING_FIELDS) :]
+        ((*columns, badness, words, data),) = fetch(db, _JUDGED, key)
+        record = meeting_record(columns)
         verdict = None if badness is None else _VERDICT_OF[badness]
         if not wanted(record, verdict, words or "", query):
             continue
@@ -184,3 +190,20 @@ def judged(db: apsw.Connection, org: str, query: VerdictQuery) -> list[JudgedMee
             kept = None if data is None else _meeting_row(data)
             found.append(JudgedMeeting(meeting_of(record), kept))
     return found
+
+
+def _found_sql(query: VerdictQuery) -> str:
+    sql = _FOUND + (_SAID if query.text else "")
+    if query.verdicts is not None:
+        badness = ", ".join(str(BADNESS[verdict]) for verdict in sorted(query.verdicts))
+        sql += f" AND v.badness IN ({badness})"
+    return f"{sql} ORDER BY {_WORST if query.worst else _NEWEST}"
+
+
+def _found_values(org: str, query: VerdictQuery) -> dict[str, SQLValue]:
+    return {
+        "org": org,
+        "from_ms": max(query.from_ms, -NUMBER_MAX),
+        "to_ms": min(query.to_ms, NUMBER_MAX),
+        "text": query.text,
+    }

@@ -75,8 +75,8 @@ class Scores(Struct, kw_only=True, frozen=True):
     """What was made of a meeting, and of what it was made.
 
     `version` is the meeting's, `model` score.VERSION, `revision` that of the organisation's
-    settings. `words` is what a search looks through besides id, title and host: who was there and
-    with which devices, in casefolded lines; it names people, and goes when one is erased.
+    settings. `words` is what a search looks through, in casefolded lines: id, title, host, who was
+    there and with which devices; it names people, and goes when one is erased.
     """
 
     version: int
@@ -99,8 +99,9 @@ class VerdictQuery(Struct, kw_only=True, frozen=True):
     """Which meetings: not scheduled ones, start >= from_ms and < to_ms.
 
     `verdicts`: only scored ones with one of these; None: all, also those without scores yet.
-    `text`, casefolded, is part of the id, or (with `names`) of the title, the host's name or e-mail
-    or a line of `words`. The newest first, or (`worst`) by verdict, then minutes poor, then newest.
+    `text`, casefolded, is part of the id, or (with `names`) of `words`; of a meeting without valid
+    scores it may also be part of the title, the host's name or e-mail. The newest first, or
+    (`worst`) by verdict, then minutes poor, then newest.
     """
 
     from_ms: int
