@@ -200,12 +200,15 @@ async def _upkeep_once(services: Services) -> None:
 
 async def _keep_scored(services: Services) -> None:
     """Score the meetings that have ended, and anew what a model or settings have made stale."""
+    unsettled = True
     while True:
         kept = 0
         try:
             kept = await _score_once(services)
-            if not kept:  # while many are scored anew, parts would be made for nothing
+            unsettled |= kept > 0
+            if unsettled and not kept:  # while many are scored anew it would be for nothing
                 await _settle_fleet(services)
+                unsettled = False
         except RoomtoneError as error:
             log.warning("scoring put off", extra={"fields": {"reason": error.message}})
         except Exception:  # noqa: BLE001 it must live on: nothing else scores

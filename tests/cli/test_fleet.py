@@ -9,6 +9,7 @@ import pytest
 
 from roomtone.store import open_store
 from tests.cli.running import one_line, roomtone
+from tests.cli.test_rescore import fill
 from tests.conftest import Server
 from tests.store.rows import keep, row
 
@@ -79,6 +80,15 @@ def test_a_server_is_asked_over_http(server: Server) -> None:
         f"{server.url}/v1/roomtone/fleet?by=site", headers={"Authorization": f"Bearer {token}"}
     )
     assert json.loads(result.stdout).keys() == answer.json().keys()
+
+
+def test_meetings_that_were_scored_are_told(tmp_path: Path) -> None:
+    fill(tmp_path, count=2, participants=3)
+    assert roomtone("rescore", "--data", tmp_path).returncode == 0
+    lines = told(tmp_path, "clientType", "hour").splitlines()
+    all_of_them = next(line.split() for line in lines if line.startswith("all"))
+    assert int(all_of_them[1]) == 6
+    assert all(float(figure) > 0 for figure in all_of_them[5:7]), "medians of MOS"
 
 
 @pytest.mark.parametrize(

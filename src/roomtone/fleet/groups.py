@@ -106,9 +106,6 @@ def grouped(
 
 def _numbered(sessions: Sessions, by: Sequence[Dimension]) -> tuple[Numbers, Numbers]:
     """Each session's cell as an index, and of each index the codes of its values as digits."""
-    numbers = np.zeros(len(sessions), dtype=np.int64)
-    for dimension in by:
-        numbers = numbers * 2**16 + sessions.columns[dimension]
     sizes = [int(sessions.columns[name].max(initial=0)) + 1 for name in by]
     if np.prod(sizes, dtype=np.float64) <= DENSE_CELLS_MAX:
         dense = np.zeros(len(sessions), dtype=np.int64)
@@ -118,6 +115,9 @@ def _numbered(sessions: Sessions, by: Sequence[Dimension]) -> tuple[Numbers, Num
         if len(by) == BY_MAX:
             digits = digits // sizes[1] * 2**16 + digits % sizes[1]
         return dense, digits
+    numbers = np.zeros(len(sessions), dtype=np.int64)
+    for dimension in by:
+        numbers = numbers * 2**16 + sessions.columns[dimension]
     found, inverse = np.unique(numbers, return_inverse=True)
     return inverse, found
 
@@ -231,9 +231,10 @@ def tallies(
     sessions: Sessions, places: NDArray[np.uint16], *, size: int
 ) -> tuple[list[int], list[Tally]]:
     """How many meetings are in each place, and its classified sessions counted by meeting."""
-    order = np.argsort(places, kind="stable")  # of 16 bits it is a radix sort
-    where, meeting = places[order], sessions.meeting[order]
-    verdict = sessions.columns["verdict"][order]
+    where, meeting, verdict = places, sessions.meeting, sessions.columns["verdict"]
+    if size > 1:
+        order = np.argsort(places, kind="stable")  # of 16 bits it is a radix sort
+        where, meeting, verdict = places[order], meeting[order], verdict[order]
     starts = _starts(where, meeting)
     meetings, found = [0] * size, [Tally()] * size
     if not len(starts):

@@ -1,6 +1,6 @@
 """Parts of a fleet beside each other: strata of two of them, and rows for what stands out."""
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import Final
 
@@ -63,17 +63,11 @@ def compared_by(
     limits: Limits = LIMITS,
 ) -> list[Compared]:
     """The same for each value of a dimension, the clearest difference first."""
-    codes = sessions.columns[dimension]
-    counts = np.bincount(codes[first | second], minlength=1)
-    texts = sessions.texts(dimension)
-    largest = [int(code) for code in np.argsort(-counts, kind="stable") if counts[code]]
     found = []
-    for code in largest[:COMPARED_MAX]:
-        inside = codes == code
-        one = compared(
-            sessions, first & inside, second & inside, within=within, names=names, limits=limits
-        )
-        found.append((texts[code], one))
+    for value, rows in _largest(sessions, dimension, first | second):
+        sides = first[rows], second[rows]
+        one = compared(sessions.rows(rows), *sides, within=within, names=names, limits=limits)
+        found.append((value, one))
     telling = [one for _, one in found if one.verdict != "not enough data"]
     ps = dict(
         zip(map(id, telling), benjamini_hochberg([one.pooled.p for one in telling]), strict=True)
@@ -82,6 +76,21 @@ def compared_by(
         Compared(value=value, comparison=one, p_adjusted=ps.get(id(one))) for value, one in found
     ]
     return sorted(lines, key=lambda line: (line.p_adjusted is None, line.p_adjusted or 0.0))
+
+
+def _largest(
+    sessions: Sessions, dimension: Dimension, inside: Rows
+) -> Iterator[tuple[str, NDArray[np.intp]]]:
+    """The values with most rows `inside`, and the numbers of those rows."""
+    chosen = np.flatnonzero(inside)
+    codes = sessions.columns[dimension][chosen]
+    counts = np.bincount(codes, minlength=1)
+    ends = np.cumsum(counts)
+    rows = chosen[np.argsort(codes, kind="stable")]
+    texts = sessions.texts(dimension)
+    for code in np.argsort(-counts, kind="stable")[:COMPARED_MAX].tolist():
+        if counts[code]:
+            yield texts[code], rows[ends[code] - counts[code] : ends[code]]
 
 
 def strata(

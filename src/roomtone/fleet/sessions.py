@@ -89,12 +89,14 @@ class Sessions:
 
     def where(self, inside: NDArray[np.bool_]) -> "Sessions":
         """Some of the rows."""
-        if inside.all():
-            return self
+        return self if inside.all() else self.rows(np.flatnonzero(inside))
+
+    def rows(self, chosen: NDArray[np.intp]) -> "Sessions":
+        """The rows of these numbers, which must grow."""
         return replace(
             self,
-            meeting=self.meeting[inside],
-            columns={name: column[inside] for name, column in self.columns.items()},
+            meeting=self.meeting[chosen],
+            columns={name: column[chosen] for name, column in self.columns.items()},
         )
 
     def between(self, from_ms: int, to_ms: int) -> NDArray[np.bool_]:

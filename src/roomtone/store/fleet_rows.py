@@ -74,13 +74,16 @@ def codes_in(records: Records) -> Counter[Code]:
 
 def sessions_of(
     query: FleetQuery,
-    meeting: NDArray[np.int64],
+    sizes: Sequence[int] | NDArray[Any],
     columns: Mapping[str, Sequence[NDArray[Any]]],
     texts: Callable[[Dimension], Mapping[int, str]],
 ) -> Sessions:
-    """What is asked for, out of pieces of columns that hold at least that."""
+    """What is asked for, out of pieces of columns that hold at least that.
+
+    `sizes`: how many rows each meeting has, one meeting behind the other.
+    """
     whole = Sessions(
-        meeting=meeting,
+        meeting=np.repeat(np.arange(len(sizes)), sizes),
         columns={
             name: np.concatenate([np.zeros(0, RECORD[name]), *columns[name]])
             for name in query.columns

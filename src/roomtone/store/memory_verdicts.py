@@ -113,10 +113,9 @@ class MemoryVerdicts:
             raise TooLarge(f"There are more than {query.sessions_max:,} sessions.")
         code_of = {value: code for code, value in enumerate(sorted(values_in(rows)), start=1)}
         records = np.array([record_of(row, code_of) for row in rows], RECORD)
-        counts = [len(sessions) for sessions in meetings]
         return sessions_of(
             query,
-            np.repeat(np.arange(len(counts)), counts),
+            [len(sessions) for sessions in meetings],
             {name: [records[name]] for name in query.columns},
             lambda wanted: {code: text for (name, text), code in code_of.items() if name == wanted},
         )

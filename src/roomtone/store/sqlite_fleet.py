@@ -7,6 +7,7 @@ from typing import Any, Final, NamedTuple
 import apsw
 import numpy as np
 import zstandard
+from numpy.typing import NDArray
 
 from roomtone.errors import TooLarge
 from roomtone.fleet.dimensions import Dimension
@@ -36,9 +37,10 @@ PART_SESSIONS_MIN: Final = 8_192
 PART_SESSIONS_MAX: Final = 16_384
 """Some 10 ms to make, in which posts wait."""
 LEVEL: Final = 3
+SIZE: Final = "<u4"
 ID_MAX: Final = 2**63 - 1
-MEETING: Final = "meeting"
-PART_COLUMNS: Final = (MEETING, *COLUMNS)
+MEETINGS: Final = "meetings"
+"""Beside COLUMNS: how many sessions of each meeting there are, one behind the other."""
 
 _USE: Final = (
     "UPDATE fleet_value SET uses = uses + ?4 WHERE org = ?1 AND dimension = ?2 AND text = ?3"
@@ -63,9 +65,7 @@ _PARTS: Final = (
     "SELECT key, first_id, last_id, sessions, first_ms, last_ms FROM fleet_part WHERE org = ?"
     " ORDER BY first_id"
 )
-_LOOSE: Final = (
-    "SELECT meeting, records FROM fleet WHERE org = ?1 AND id BETWEEN ?2 AND ?3 ORDER BY id"
-)
+_LOOSE: Final = "SELECT records FROM fleet WHERE org = ?1 AND id BETWEEN ?2 AND ?3 ORDER BY id"
 _LOOSE_BYTES: Final = (
     "SELECT ifnull(sum(length(records)), 0) FROM fleet WHERE org = ?1 AND id BETWEEN ?2 AND ?3"
 )
@@ -161,7 +161,7 @@ def settle(db: apsw.Connection) -> int:
         for span in _between(parts):
             behind_all = span.last_id == ID_MAX
             found = _loose(db, org, span, sessions_max=PART_SESSIONS_MAX)
-            sessions = sum(len(data) for _, _, data in found) // RECORD.itemsize
+            sessions = sum(len(data) for _, data in found) // RECORD.itemsize
             if found and (not behind_all or sessions >= PART_SESSIONS_MIN):
                 _pack(db, org, found)
                 return sessions
@@ -184,23 +184,23 @@ def _between(parts: Iterable[Part]) -> Iterator[Span]:
 
 def _loose(
     db: apsw.Connection, org: int, span: Span, *, sessions_max: int
-) -> list[tuple[int, int, bytes]]:
-    """(id, meeting, records) of the first rows of a span, of about so many sessions."""
-    found: list[tuple[int, int, bytes]] = []
+) -> list[tuple[int, bytes]]:
+    """(id, records) of the first rows of a span, of about so many sessions."""
+    found: list[tuple[int, bytes]] = []
     left = sessions_max * RECORD.itemsize
     for row in db.execute(
-        "SELECT id, meeting, records FROM fleet WHERE org = ? AND id BETWEEN ? AND ? ORDER BY id",
+        "SELECT id, records FROM fleet WHERE org = ? AND id BETWEEN ? AND ? ORDER BY id",
         (org, *span),
     ):
         found.append(row)
-        left -= len(row[2])
+        left -= len(row[1])
         if left <= 0:
             break
     return found
 
 
-def _pack(db: apsw.Connection, org: int, found: list[tuple[int, int, bytes]]) -> None:
-    records = records_of(b"".join([data for _, _, data in found]))
+def _pack(db: apsw.Connection, org: int, found: list[tuple[int, bytes]]) -> None:
+    records = records_of(b"".join([data for _, data in found]))
     joined = records["joinMs"]
     times = (int(joined.min()), int(joined.max()))
     db.execute(
@@ -210,19 +210,18 @@ def _pack(db: apsw.Connection, org: int, found: list[tuple[int, int, bytes]]) ->
     )
     part = db.last_insert_rowid()
     press = zstandard.ZstdCompressor(level=LEVEL).compress
-    meeting = _repeated([(meeting, data) for _, meeting, data in found])
-    for name in PART_COLUMNS:
-        column = meeting if name == MEETING else np.ascontiguousarray(records[name])
+    columns = {name: np.ascontiguousarray(records[name]) for name in COLUMNS}
+    columns[MEETINGS] = _sizes(data for _, data in found)
+    for name, column in columns.items():
         db.execute(
             "INSERT INTO fleet_column (part, name, data) VALUES (?, ?, ?)",
             (part, name, press(column.tobytes())),
         )
 
 
-def _repeated(rows: Sequence[tuple[int, bytes]]) -> Any:
-    """The meeting of every record."""
-    counts = [len(data) // RECORD.itemsize for _, data in rows]
-    return np.repeat(np.array([key for key, _ in rows], dtype=np.int64), counts)
+def _sizes(meetings: Iterable[bytes]) -> NDArray[Any]:
+    """How many sessions each meeting has."""
+    return np.array([len(data) // RECORD.itemsize for data in meetings], SIZE)
 
 
 # -- reading
@@ -240,18 +239,16 @@ def sessions(db: apsw.Connection, org: str, query: FleetQuery) -> Sessions:
         raise TooLarge(
             f"There are more than {query.sessions_max:,} sessions in that time; ask for less of it."
         )
-    rows = [row for span in spans for row in fetch(db, _LOOSE, key, *span)]
-    records = records_of(b"".join([data for _, data in rows]))
+    rows = [data for span in spans for (data,) in fetch(db, _LOOSE, key, *span)]
+    records = records_of(b"".join(rows))
     pieces = {name: [*_columns(db, name, wanted), records[name]] for name in query.columns}
-    meeting = [*_columns(db, MEETING, wanted), _repeated(rows)]
-    return sessions_of(
-        query, np.concatenate(meeting), pieces, lambda dimension: _texts(db, key, dimension)
-    )
+    sizes = np.concatenate([*_columns(db, MEETINGS, wanted), _sizes(rows)])
+    return sessions_of(query, sizes, pieces, lambda dimension: _texts(db, key, dimension))
 
 
 def _columns(db: apsw.Connection, name: str, parts: Iterable[Part]) -> Iterator[Any]:
     """A column of each part."""
-    kind = "<i8" if name == MEETING else COLUMNS[name]
+    kind = SIZE if name == MEETINGS else COLUMNS[name]
     unpress = zstandard.ZstdDecompressor().decompress
     for part in parts:
         ((data,),) = fetch(
@@ -290,12 +287,13 @@ def wrong(db: apsw.Connection) -> Iterator[str]:
 def _wrong_parts(db: apsw.Connection, org: int) -> Iterator[str]:
     for part in _parts(db, org):
         rows = fetch(db, _LOOSE, org, part.first_id, part.last_id)
-        records: Records = records_of(b"".join([data for _, data in rows]))
+        records: Records = records_of(b"".join([data for (data,) in rows]))
+        expected = {name: records[name] for name in COLUMNS}
+        expected[MEETINGS] = _sizes(data for (data,) in rows)
         try:
             same = all(
-                np.array_equal(next(_columns(db, name, [part])), records[name])
-                for name in PART_COLUMNS
-                if name != MEETING
+                np.array_equal(next(_columns(db, name, [part])), column)
+                for name, column in expected.items()
             )
         except (zstandard.ZstdError, ValueError):
             same = False
