@@ -490,3 +490,22 @@ def test_a_meeting_that_was_only_announced_can_be_watched() -> None:
             assert [event.name for event in await told(watcher)] == ["join", "meeting"]
 
     run(play())
+
+
+def test_other_thresholds_are_another_verdict_for_who_watches() -> None:
+    async def play() -> None:
+        async with scene() as made:
+            loss: dict[str, Any] = {
+                "packetLoss": [3.0] * 5,
+                "latency": [40] * 5,
+                "mediaBitRate": [40_000] * 5,
+            }
+            made.post(session("S1", audioOut=[stream(codec="Opus", **loss)]))
+            watcher = await made.watch()
+            (whole,) = await told(watcher)
+            assert whole.data["verdict"] == "fair"
+            strict = msgspec.json.encode({"lossPercent": {"good": 1.0, "poor": 2.0}})
+            made.write(lambda store: store.put_setting(ORG, "thresholds", strict))
+            assert (await until(watcher, "meeting")).data["verdict"] == "poor"
+
+    run(play())

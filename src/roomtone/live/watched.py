@@ -6,7 +6,7 @@ import time
 from collections.abc import Callable
 from typing import Final
 
-from roomtone import causes, score
+from roomtone import causes, scoring
 from roomtone.errors import Gone, NotFound, RoomtoneError
 from roomtone.live.changes import EndReason
 from roomtone.live.channel import Channel
@@ -53,7 +53,8 @@ class Watched:
         self._org = org
         self._meeting_id = meeting_id
         self._channels = {hidden: Channel(meeting_id) for hidden in (False, True)}
-        self._version = 0
+        self._made_of = (0, 0)
+        """The meeting's version and the revision of the organisation's settings."""
         self._looked_s = -float("inf")
         self._took_s = 0.0
         self._looking = asyncio.Lock()
@@ -88,29 +89,30 @@ class Watched:
             version = self._looks.store.version(self._org, self._meeting_id)
             if not version:
                 raise NotFound("No such meeting.")
-            changed = version != self._version
+            made_of = (version, self._looks.store.revision(self._org))
+            changed = made_of != self._made_of
             wanted = [
                 key
                 for key, one in self._channels.items()
                 if (one.watchers or key == hidden) and (changed or one.state is None)
             ]
             if wanted:
-                await self._explain(version, wanted)
+                await self._explain(made_of, wanted)
             self._looked_s = time.monotonic()
         found = self._channels[hidden].state
         assert found is not None
         return found
 
-    async def _explain(self, version: int, wanted: list[bool]) -> None:
+    async def _explain(self, made_of: tuple[int, int], wanted: list[bool]) -> None:
         async with self._looks.turn:
             started = time.perf_counter()
             made = await asyncio.to_thread(self._made, wanted)
             self._took_s = time.perf_counter() - started
         self._looks.metrics.live_computations.inc()
-        if version != self._version:
+        if made_of != self._made_of:
             for hidden in self._channels.keys() - made.keys():
                 self._channels[hidden].lapse()
-        self._version = version
+        self._made_of = made_of
         for hidden, one in made.items():
             self._channels[hidden].take(one, self._looks.now_ms())
 
@@ -129,12 +131,12 @@ class Watched:
         )
         more = len(sessions) > ITEMS_MAX
         del sessions[ITEMS_MAX:]
-        scores = score.sessions(sessions, fars=score.fars(sessions))
-        whole = score.meeting(scores)
+        thresholds = scoring.thresholds_of(store, self._org)
+        scores, whole = scoring.scored(sessions, thresholds)
         made = {}
         for hidden in wanted:
             shown = [anonymous(one) for one in sessions] if hidden else sessions
-            findings = causes.explain(shown, scores=scores)
+            findings = causes.explain(shown, thresholds=thresholds, scores=scores)
             before = self._channels[hidden].state
             made[hidden] = state(meeting.state, shown, scores, whole, findings, before=before)
             made[hidden].more = more
