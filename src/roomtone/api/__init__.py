@@ -20,11 +20,12 @@ from roomtone.api import (
     sip,
     sites,
     thresholds,
+    verdict,
 )
 from roomtone.api.endpoint import Endpoint
 
 # Pages of other origins may ask here (CORS), by a list of origins; /collector.js is for everybody.
-CROSS_ORIGIN_PATHS = {"/v1/webrtc/reports": "POST"}
+CROSS_ORIGIN_PATHS = {"/v1/webrtc/reports": "POST", "/v1/collector/verdict": "GET"}
 
 
 def endpoints() -> list[Endpoint]:
@@ -35,6 +36,7 @@ def endpoints() -> list[Endpoint]:
         *meetings.endpoints(),
         *people.endpoints(),
         *collector.endpoints(),
+        *verdict.endpoints(),
         *detail.endpoints(),
         *judged.endpoints(),
         *scores.endpoints(),
