@@ -98,7 +98,8 @@ def _weak_line(scenario: Scenario) -> str:
         tally = judge_weak(scenario, WEAK_SEEDS, strength)
         others = sum(count for family, count in tally.false.items() if family not in families)
         found = f"{100 * tally.recall():.0f}"
-        cells.append(f"{found}, {others} others" if others else found)
+        told = f", {others} other{'s' * (others > 1)}" if others else ""
+        cells.append(f"{found}{told}")
     return f"| {scenario.name} (`{families[0]}`) | {' | '.join(cells)} |"
 
 
