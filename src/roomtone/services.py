@@ -6,7 +6,7 @@ from collections.abc import Callable, Hashable
 from dataclasses import dataclass, field
 from typing import Any, Final, TypeVar
 
-from roomtone.cache import AnswerCache, CallTimes, RecentCalls
+from roomtone.cache import Answer, AnswerCache, AnswerKey, CallTimes, RecentCalls
 from roomtone.config import Network, Settings
 from roomtone.limits import CollectorUse
 from roomtone.live import Hub
@@ -67,6 +67,7 @@ class Services:
     test_calls: RecentCalls = field(
         default_factory=lambda: RecentCalls(TEST_CALLS_MAX, span_ms=TEST_CALLS_SPAN_MS)
     )
+    making: dict[AnswerKey, asyncio.Future[Answer]] = field(default_factory=dict)
     this_turn: ThisTurn = field(default_factory=ThisTurn)
     now_ms: Callable[[], int] = wall_clock_ms
     bodies_bytes: int = 0

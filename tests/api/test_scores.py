@@ -1,14 +1,18 @@
 """GET /v1/roomtone/meetings/{id}: the verdict, for whom, and the reason."""
 
+import threading
+from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
 import pytest
 
+from roomtone.api import answers as answers_module
 from roomtone.api import scores
 from tests.api.test_bad_input import assert_error
 from tests.conftest import Api, session, stream
 
 ANONYMOUS = "analytics:read_anonymous"
+WAIT_S_MAX = 20
 CALM: dict[str, Any] = {
     "codec": "Opus",
     "latency": [40] * 10,
@@ -133,6 +137,36 @@ def test_a_verdict_is_computed_once_for_all_who_ask(
 
     monkeypatch.setattr(scores, "quality", never)
     assert quality(api) == before
+
+
+def test_who_asks_while_a_verdict_is_made_waits_for_it(
+    api: Api, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    api.post_sessions(session("S1", audioIn=sound(0.1)))
+    api.token()
+    asked, go, calls = threading.Semaphore(0), threading.Event(), []
+    made = scores.quality
+
+    def slow(*what: Any, **more: Any) -> Any:
+        calls.append(what)
+        assert go.wait(WAIT_S_MAX)
+        return made(*what, **more)
+
+    def noted(*what: Any) -> Any:
+        asked.release()
+        return answers_module.made_once(*what)
+
+    monkeypatch.setattr(scores, "quality", slow)
+    monkeypatch.setattr(scores, "made_once", noted)
+    with ThreadPoolExecutor(3) as pool:
+        asking = [pool.submit(quality, api) for _ in range(3)]
+        for _ in asking:
+            assert asked.acquire(timeout=WAIT_S_MAX)
+        go.set()
+        answers = [one.result() for one in asking]
+    assert answers[0] == answers[1] == answers[2]
+    assert len(calls) == 1
+    assert api.services.making == {}
 
 
 @pytest.mark.usefixtures("told")

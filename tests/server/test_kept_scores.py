@@ -89,6 +89,7 @@ def test_an_ended_meeting_is_scored_by_itself(running: Server) -> None:
     assert (line["verdict"], line["minutesPoor"]) == ("poor", 10)
     assert line["because"].startswith("1 of 2 participants poor")
     assert "Adalovelace" in line["findings"][0]["text"]
+    assert roomtone("rescore", "--data", running.data).stdout == "scored 0 meetings\n"
 
 
 def test_of_an_erased_person_nothing_is_left_in_the_files(running: Server) -> None:

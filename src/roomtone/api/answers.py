@@ -1,5 +1,6 @@
 """Finished answers about a meeting: held until it changes, packed once, 304 for who has them."""
 
+import asyncio
 from collections.abc import Awaitable, Callable
 
 from starlette.concurrency import run_in_threadpool
@@ -39,6 +40,16 @@ async def held(
         await run_in_threadpool(answer.encoded, encoding)
     services.cache.put(key, answer)
     return answer, encoding
+
+
+async def made_once(services: Services, key: AnswerKey, read: Callable[[], Answer]) -> Answer:
+    """What `read` makes in a thread, once for all who ask for it at the same time."""
+    making = services.making.get(key)
+    if making is None:
+        making = services.making[key] = asyncio.ensure_future(run_in_threadpool(read))
+        making.add_done_callback(lambda _: services.making.pop(key))
+    # whoever goes away must not take it from the others
+    return await asyncio.shield(making)
 
 
 def ready(request: Request, answer: Answer, encoding: str) -> Ready:

@@ -8,7 +8,7 @@ from starlette.concurrency import run_in_threadpool
 from starlette.requests import Request
 
 from roomtone import detail, scoring
-from roomtone.api.answers import held, ready, version_of
+from roomtone.api.answers import held, made_once, ready, version_of
 from roomtone.api.endpoint import Endpoint, Parameter
 from roomtone.api.qualities import READ_ALL, READ_ANONYMOUS
 from roomtone.api.scores import MOS_DECIMALS, SessionQuality, session_quality
@@ -122,7 +122,7 @@ async def get_detail(request: Request) -> Ready:
         sessions = _beside(services.store, key, name, deadline)
         return Answer(encode_json(_detail(sessions, name, found.data, thresholds)), more=False)
 
-    answer, encoding = await held(request, key, partial(run_in_threadpool, read))
+    answer, encoding = await held(request, key, partial(made_once, services, key, read))
     return ready(request, answer, encoding)
 
 

@@ -5,11 +5,10 @@ from functools import partial
 from typing import Final
 
 from msgspec import UNSET, Struct, UnsetType, field
-from starlette.concurrency import run_in_threadpool
 from starlette.requests import Request
 
 from roomtone import scoring
-from roomtone.api.answers import held, ready, version_of
+from roomtone.api.answers import held, made_once, ready, version_of
 from roomtone.api.endpoint import Endpoint, id_parameter
 from roomtone.api.qualities import READ_ALL, READ_ANONYMOUS
 from roomtone.api.wire import (
@@ -119,7 +118,7 @@ async def get_meeting_quality(request: Request) -> Ready:
         found = quality(meeting_id, sessions, thresholds, more=more)
         return Answer(encode_json(found), more=more)
 
-    answer, encoding = await held(request, key, partial(run_in_threadpool, read))
+    answer, encoding = await held(request, key, partial(made_once, services, key, read))
     return ready(request, answer, encoding)
 
 
