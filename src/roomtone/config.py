@@ -74,7 +74,7 @@ class Settings:
     """The longest life, in seconds, of a collector's token."""
 
     collector_posts_max: int = 120
-    """Posts a minute with one collector's token; more are answered 429."""
+    """Posts and questions a minute with one collector's token; more are answered 429."""
 
     collector_sessions_max: int = 100
     """Sessions that one collector's token may post to; another is answered 409."""

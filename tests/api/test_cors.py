@@ -12,6 +12,7 @@ from tests.conftest import Api
 MEET = "https://meet.example.com"
 EVIL = "https://evil.example.net"
 REPORTS = "/v1/webrtc/reports"
+VERDICT = "/v1/collector/verdict"
 
 
 @pytest.fixture
@@ -136,6 +137,27 @@ def test_a_star_allows_every_origin(make_api: Callable[..., Api]) -> None:
     assert preflight(api, EVIL).headers["access-control-allow-origin"] == "*"
     for body in (report(), {"meetingId": 1}):
         assert post(api, EVIL, body, token).headers["access-control-allow-origin"] == "*"
+
+
+def test_an_allowed_origin_may_ask_for_the_verdict(open_api: Api) -> None:
+    answer = preflight(
+        open_api,
+        MEET,
+        VERDICT,
+        Access_Control_Request_Method="GET",
+        Access_Control_Request_Headers="authorization",
+    )
+    assert answer.status_code == 200
+    assert answer.headers["access-control-allow-origin"] == MEET
+    assert "GET" in answer.headers["access-control-allow-methods"]
+    assert "POST" not in answer.headers["access-control-allow-methods"]
+    assert_error(preflight(open_api, MEET, VERDICT), 400, names="method")
+    token = collector_token(open_api)["token"]
+    for authorization in ({"Authorization": f"Bearer {token}"}, {}):
+        headers = {"Origin": MEET, **authorization}
+        answer = open_api.client.get(VERDICT, headers=headers)
+        assert_error(answer, 400 if authorization else 401)
+        assert answer.headers["access-control-allow-origin"] == MEET
 
 
 OTHERS = [

@@ -11,7 +11,8 @@ from starlette.routing import Route
 
 from roomtone.model import COLUMNS, RESOURCE_COLUMNS
 from roomtone.web import pages
-from tests.api.test_tokens import refreshable, report
+from tests.api.test_tokens import collector_token, refreshable, report
+from tests.api.test_verdict import ask
 from tests.conftest import Api, session, stream
 from tests.sources import vqs
 
@@ -134,6 +135,10 @@ ANSWERS: dict[Operation, tuple[Callable[[Api], Any], int]] = {
     ("POST", "/v1/collector/tokens"): (
         lambda api: api.post("/v1/collector/tokens", {"meetingId": "m1"}),
         201,
+    ),
+    ("GET", "/v1/collector/verdict"): (
+        lambda api: ask(api, collector_token(api, participant={"id": "P-S1"})["token"]),
+        200,
     ),
     ("POST", "/v1/webrtc/reports"): (
         lambda api: api.post("/v1/webrtc/reports", report(session_id="S8")),

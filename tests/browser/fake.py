@@ -49,6 +49,10 @@ class FakeRoomtone:
 
     url: str = ""
     posts: list[Post] = field(default_factory=list)
+    verdict: dict[str, str] | None = None
+    """What /v1/collector/verdict answers; None is 404."""
+    asked: list[tuple[str, str]] = field(default_factory=list)
+    """Who asked for it: (token, session)."""
     answers: deque[tuple[int, dict[str, str]]] = field(default_factory=deque)
     _news: threading.Condition = field(default_factory=threading.Condition)
 
@@ -64,6 +68,16 @@ class FakeRoomtone:
         if status == 204:
             return Response(status_code=204)
         return JSONResponse({"message": "scripted"}, status, headers)
+
+    async def judge(self, request: Request) -> Response:
+        token = request.headers.get("authorization", "").removeprefix("Bearer ")
+        session = request.query_params["participantSessionId"]
+        with self._news:
+            self.asked.append((token, session))
+            self._news.notify_all()
+        if self.verdict is None:
+            return JSONResponse({"message": "scripted"}, 404)
+        return JSONResponse({"participantSessionId": session, **self.verdict})
 
     def wait(self, what: str, done: Callable[[list[Post]], Any]) -> list[Post]:
         """Wait until the posts satisfy `done`; `what` is the complaint when they never do."""
@@ -96,6 +110,7 @@ def fake_roomtone() -> Iterator[FakeRoomtone]:
     app = Starlette(
         routes=[
             Route("/v1/webrtc/reports", fake.take, methods=["POST"]),
+            Route("/v1/collector/verdict", fake.judge),
             Route("/v1/meeting/qualities", qualities),
             Route("/call/session", session, methods=["POST"]),
             Route("/host", blank),

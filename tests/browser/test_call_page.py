@@ -53,6 +53,25 @@ def test_a_call_shows_figures_of_both_directions_and_ends_with_leave_time(
     assert calm.is_visible("#start")
 
 
+@pytest.mark.parametrize("now", ["good", "poor", "unclassified"])
+def test_the_person_is_told_how_it_is_and_what_to_do(
+    calm: Page, fake: FakeRoomtone, now: str
+) -> None:
+    words = {"text": "", "advice": ""} if now != "poor" else {"text": "Weak.", "advice": "Cable."}
+    fake.verdict = {"verdict": "unclassified", "because": "", "now": now, "trouble": "", **words}
+    calm.goto(f"{fake.url}/call")
+    calm.click("#start-generated")
+    calm.wait_for_selector(IN_CALL)
+    calm.wait_for_selector(f"#verdict[data-now={now}]", state="attached")
+    if now == "unclassified":
+        assert calm.is_hidden("#verdict")
+        return
+    said = {"good": "This call is good now.", "poor": "This call is poor now. Weak. Cable."}
+    calm.wait_for_selector("#verdict:not([hidden])")
+    assert calm.inner_text("#verdict") == said[now]
+    assert calm.locator("#verdict.trouble").count() == (now == "poor")
+
+
 def test_a_share_can_be_stopped_and_begun_again(calm: Page, fake: FakeRoomtone) -> None:
     calm.goto(f"{fake.url}/call")
     calm.click("#start-generated")

@@ -370,3 +370,69 @@ def test_only_what_is_measured_leaves_the_page(
     assert "address" not in entries["R1"]
     assert "port" not in entries["L1"]
     assert entries["C1"]["mimeType"] == "audio/opus"
+
+
+# -- what the person is told
+
+WEAK = {
+    "verdict": "fair",
+    "because": "3.0 % packet loss in sent audio, 2 of 9 min",
+    "now": "poor",
+    "trouble": "uplink",
+    "text": "Your connection is weak.",
+    "advice": "Use a cable.",
+}
+ON_VERDICT = "{ onVerdict: (verdict) => (window.verdicts ??= []).push(verdict) }"
+
+
+def test_a_page_that_wants_to_know_is_told_the_verdict_after_each_post(host: Host) -> None:
+    host.fake.verdict = WEAK
+    host.begin(options=ON_VERDICT)
+    host.fake.wait("announced", lambda posts: len(posts) == 1)
+    host.wait_for("window.verdicts?.length === 1")
+    host.pass_s(120)
+    host.fake.wait("posted twice more", lambda posts: len(posts) == 3)
+    host.wait_for("verdicts.length === 3")
+    session = host.value("handle.sessionId")
+    assert host.value("verdicts[2]") == {"participantSessionId": session, **WEAK}
+    assert host.fake.asked == [("t0", session)] * 3
+
+
+def test_a_page_that_does_not_want_to_know_asks_nothing(host: Host) -> None:
+    host.fake.verdict = WEAK
+    host.begin()
+    host.pass_s(60)
+    host.fake.wait("posted", lambda posts: len(posts) == 2)
+    host.value("handle.stop()")
+    assert host.fake.asked == []
+
+
+def test_a_verdict_that_is_not_to_be_had_harms_nothing(host: Host) -> None:
+    host.begin(options=ON_VERDICT)
+    host.pass_s(60)
+    host.fake.wait("posted", lambda posts: len(posts) == 2)
+    host.wait_for("under_way === 0 && fetches >= 4")
+    host.page.context.set_offline(True)
+    host.pass_s(60)
+    host.page.context.set_offline(False)
+    assert host.value("[errors, window.verdicts ?? []]") == [[], []]
+
+
+def test_a_page_that_fails_at_its_verdict_goes_on_being_measured(host: Host) -> None:
+    host.fake.verdict = WEAK
+    host.begin(options="{ onVerdict: () => { throw new Error('mine') } }")
+    host.pass_s(120)
+    host.fake.wait("posted", lambda posts: len(posts) == 3)
+    host.wait_for("errors.length === 1")
+    assert host.value("errors") == ["Roomtone: Error: mine"]
+
+
+def test_who_has_left_is_told_nothing_more(host: Host) -> None:
+    host.fake.verdict = WEAK
+    host.begin(options=ON_VERDICT)
+    host.wait_for("window.verdicts?.length === 1")
+    host.value("handle.stop()")
+    host.fake.wait("said it left", lambda posts: "leaveTime" in posts[-1].session)
+    host.pass_s(60)
+    assert len(host.fake.asked) == 1
+    assert host.value("verdicts.length") == 1

@@ -90,10 +90,13 @@ class Hub:
             watched.rest()
 
     async def state(self, org: str, meeting_id: str, *, age_s_max: float) -> State:
-        """The state of a meeting with names, up to so many seconds old. Errors as with `admit`."""
+        """The state of a meeting with names, up to so many seconds old. Errors as with `admit`.
+
+        It is older where the meeting takes so long to explain that it would cost too much.
+        """
         watched = self._watched(org, meeting_id)
         found = watched.channel(hidden=False).state
-        if found is None or watched.age_s() > age_s_max:
+        if found is None or watched.age_s() > max(age_s_max, watched.pause_s()):
             found = await watched.look(hidden=False)
         return found
 

@@ -75,6 +75,10 @@ class Watched:
         """How long ago it was last made sure that the state is the latest."""
         return time.monotonic() - self._looked_s
 
+    def pause_s(self) -> float:
+        """How long to wait between two looks, by what the last one cost."""
+        return self._took_s / COST_PART_MAX
+
     async def look(self, *, hidden: bool) -> State:
         """The latest state with names or without; anew when the meeting or thresholds have changed.
 
@@ -179,4 +183,4 @@ class Watched:
             else:
                 if found.meeting == "ended":
                     return "ended"
-            await asyncio.sleep(max(self._looks.every_s, self._took_s / COST_PART_MAX))
+            await asyncio.sleep(max(self._looks.every_s, self.pause_s()))

@@ -80,8 +80,9 @@ async function begin(/** @type {Session} */ session, /** @type {Pair} */ pair,
     url: location.origin, token: session.token, meetingId: session.meetingId,
     connections: { call: pair.a }, tracks: () => rolesOf(pair),
     sampleEvery: SAMPLE_EVERY_S, postEvery: POST_EVERY_S,
-    onerror: (error) => say(error.message, true),
+    onerror: (error) => say(error.message, true), onVerdict: judge,
   });
+  judge({ now: "unclassified", text: "", advice: "" });
   const open = pair.connected(CONNECT_S_MAX);
   try {
     await pair.send("audio", sources[0].track);
@@ -101,6 +102,15 @@ async function begin(/** @type {Session} */ session, /** @type {Pair} */ pair,
   show("in-call");
   showQuestion(session);
   tick();
+}
+
+/** What a page can show its person: how it is now, and what to do when it is not good. */
+function judge(/** @type {{now: string, text: string, advice: string}} */ { now, text, advice }) {
+  const known = now !== "unclassified";
+  $("verdict").dataset.now = now;
+  $("verdict").textContent = `This call is ${now} now. ${text} ${advice}`.trim();
+  $("verdict").hidden = !known;
+  $("verdict").classList.toggle("trouble", now === "poor");
 }
 
 async function sourcesOf(/** @type {boolean} */ generated) {

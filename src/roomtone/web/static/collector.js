@@ -22,6 +22,14 @@
  * @property {boolean} [addresses] send the local address
  * @property {Header} [session] header fields that the page knows better
  * @property {(error: Error) => void} [onerror]
+ * @property {(verdict: Verdict) => void} [onVerdict] told after posts how the person has it
+ * @typedef {object} Verdict
+ * @property {string} verdict good, fair, poor or unclassified: of the whole session
+ * @property {string} because
+ * @property {string} now the same of its last intervals
+ * @property {string} trouble
+ * @property {string} text for the person; empty while it is good now
+ * @property {string} advice
  * @typedef {{text: string, size: number}} Report
  */
 
@@ -138,8 +146,7 @@ export function collect(options) {
   let posting;
   /** @type {string | undefined} */
   let bearer;
-  /** @type {URL} */
-  let endpoint;
+  let valid = false;
   /** @type {Header} */
   let seen = {}, told = {};
   /** @type {number | undefined} */
@@ -311,12 +318,23 @@ export function collect(options) {
     return { body: head + chosen.map((r) => r.text).join() + "]}", size, reports: new Set(chosen) };
   }
 
-  const send = (/** @type {string} */ body, /** @type {boolean} */ keepalive) =>
-    fetch(endpoint, {
-      method: "POST", body, keepalive, credentials: "omit", cache: "no-store",
-      referrerPolicy: "no-referrer", signal: AbortSignal.timeout?.(POST_S_MAX * 1000),
-      headers: { authorization: "Bearer " + bearer, "content-type": "application/json" },
+  const request = (/** @type {string} */ path, /** @type {RequestInit} */ init = {}) =>
+    fetch(new URL(path, o.url), {
+      ...init, credentials: "omit", cache: "no-store", referrerPolicy: "no-referrer",
+      signal: AbortSignal.timeout?.(POST_S_MAX * 1000),
+      headers: { authorization: "Bearer " + bearer, ...init.headers },
     });
+  const send = (/** @type {string} */ body, /** @type {boolean} */ keepalive) =>
+    request("/v1/webrtc/reports", {
+      method: "POST", body, keepalive, headers: { "content-type": "application/json" },
+    });
+
+  /** Tells the page how its person has it; who cannot be asked now is asked after the next post. */
+  async function ask() {
+    const answer = await request("/v1/collector/verdict?participantSessionId=" + sessionId)
+      .catch(() => undefined);
+    if (answer?.ok && !stopped) o.onVerdict?.(await answer.json());
+  }
 
   /** One post at a time; `all` goes on until the buffer is empty. @returns {Promise<void>} */
   function post(all = true) {
@@ -348,6 +366,7 @@ export function collect(options) {
       dropped -= parcel.reports.size - (before - buffer.length);
       buffered = buffer.reduce((sum, report) => sum + report.size, 0);
     } while (buffer.length && (everything || full()));
+    if (o.onVerdict && !stopped) guard(ask);
   }
 
   /**
@@ -456,12 +475,12 @@ export function collect(options) {
 
   Promise.resolve().then(async () => {
     if (!o.token || !o.meetingId) return giveUp("url, token and meetingId are needed");
-    endpoint = new URL("/v1/webrtc/reports", o.url);
+    valid = !!new URL(o.url);
     addEventListener("pagehide", leave);
     document.addEventListener("visibilitychange", hidden);
     seen = { ...(await client()), ...seen };
     if (!stopped) await tick();
-  }).catch((error) => (endpoint ? warn(String(error)) : giveUp(String(error))));
+  }).catch((error) => (valid ? warn(String(error)) : giveUp(String(error))));
 
   return {
     get sessionId() { return sessionId; },
