@@ -57,10 +57,17 @@ class Judgement(Struct, frozen=True):
 
 def judge(sessions: Sequence[MediaSession], thresholds: Thresholds) -> Judgement:
     """Score a meeting's sessions and explain what was not good. Pure."""
-    fars = score.fars(sessions)
-    scores = score.sessions(sessions, thresholds=thresholds, fars=fars)
+    scores, whole = scored(sessions, thresholds)
     findings = causes.explain(sessions, thresholds=thresholds, scores=scores)
-    return Judgement(scores, score.meeting(scores), findings)
+    return Judgement(scores, whole, findings)
+
+
+def scored(
+    sessions: Sequence[MediaSession], thresholds: Thresholds
+) -> tuple[list[SessionScore], MeetingScore]:
+    """The scores of a meeting's sessions and their sum, for who explains them in several words."""
+    scores = score.sessions(sessions, thresholds=thresholds, fars=score.fars(sessions))
+    return scores, score.meeting(scores)
 
 
 def thresholds_of(store: Store, org: str) -> Thresholds:

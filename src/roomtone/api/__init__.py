@@ -21,3 +21,34 @@ from roomtone.api import (
     sites,
     thresholds,
     verdict,
+)
+from roomtone.api.endpoint import Endpoint
+
+# Pages of other origins may ask here (CORS), by a list of origins; /collector.js is for everybody.
+CROSS_ORIGIN_PATHS = {"/v1/webrtc/reports": "POST", "/v1/collector/verdict": "GET"}
+
+
+def endpoints() -> list[Endpoint]:
+    """All endpoints, in the order in which the OpenAPI document lists them."""
+    described = [
+        *qualities.endpoints(),
+        *events.endpoints(),  # before the meetings, whose ids may have slashes
+        *meetings.endpoints(),
+        *people.endpoints(),
+        *collector.endpoints(),
+        *verdict.endpoints(),
+        *detail.endpoints(),
+        *judged.endpoints(),
+        *scores.endpoints(),
+        *fleet.endpoints(),
+        *fleet_compare.endpoints(),
+        *fleet_ranking.endpoints(),
+        *sites.endpoints(),
+        *thresholds.endpoints(),
+        *agent.endpoints(),
+        *janus.endpoints(),
+        *sip.endpoints(),
+        *admin.endpoints(),
+        *backup.endpoints(),
+    ]
+    return [*described, openapi.endpoint(described)]

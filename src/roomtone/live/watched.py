@@ -6,7 +6,7 @@ import time
 from collections.abc import Callable
 from typing import Final
 
-from roomtone import causes, score, scoring
+from roomtone import causes, scoring
 from roomtone.errors import Gone, NotFound, RoomtoneError
 from roomtone.live.changes import EndReason
 from roomtone.live.channel import Channel
@@ -53,7 +53,8 @@ class Watched:
         self._org = org
         self._meeting_id = meeting_id
         self._channels = {hidden: Channel(meeting_id) for hidden in (False, True)}
-        self._made_of = (0, 0)  # the meeting's version, the settings' revision
+        self._made_of = (0, 0)
+        """The meeting's version and the revision of the organisation's settings."""
         self._looked_s = -float("inf")
         self._took_s = 0.0
         self._looking = asyncio.Lock()
@@ -80,7 +81,7 @@ class Watched:
         return self._took_s / COST_PART_MAX
 
     async def look(self, *, hidden: bool) -> State:
-        """The latest state with names or without; anew when the meeting or thresholds have changed.
+        """The latest state with names or without, made anew when the meeting has changed.
 
         What else is watched is made from the same reading. NotFound, Gone; TimedOut, Unavailable.
         """
@@ -131,9 +132,7 @@ class Watched:
         more = len(sessions) > ITEMS_MAX
         del sessions[ITEMS_MAX:]
         thresholds = scoring.thresholds_of(store, self._org)
-        fars = score.fars(sessions)
-        scores = score.sessions(sessions, thresholds=thresholds, fars=fars)
-        whole = score.meeting(scores)
+        scores, whole = scoring.scored(sessions, thresholds)
         made = {}
         for hidden in wanted:
             shown = [anonymous(one) for one in sessions] if hidden else sessions
