@@ -81,7 +81,7 @@ class Watched:
         return self._took_s / COST_PART_MAX
 
     async def look(self, *, hidden: bool) -> State:
-        """The latest state with names or without, made anew when the meeting has changed.
+        """The latest state with names or without; anew when the meeting or thresholds have changed.
 
         What else is watched is made from the same reading. NotFound, Gone; TimedOut, Unavailable.
         """
