@@ -21,7 +21,7 @@ from roomtone import observe, protocol
 from roomtone.api import events
 from roomtone.auth import hash_token
 from roomtone.config import Settings
-from roomtone.live import Watcher
+from roomtone.live import Watcher, channel
 from roomtone.metrics import Metrics
 from roomtone.services import Services
 from roomtone.simulate import piece
@@ -48,6 +48,7 @@ class Running:
     clock: Clock
     loop_call: Callable[..., object]
     connections: set[Any]
+    stop: Callable[[], None]
 
     def token(self, *scopes: str, **more: Any) -> str:
         return add_token(self.store, *scopes, **more)
@@ -68,7 +69,8 @@ class Running:
             threading.Event().wait(0.02)
 
     def watchers(self) -> set[Watcher]:
-        return set(self.services.live._meetings["acme", "m1"].channel(hidden=False).watchers)
+        watched = self.services.live._meetings.get(("acme", "m1"))
+        return set() if watched is None else set(watched.channel(hidden=False).watchers)
 
     def until_nobody_watches(self) -> None:
         self.until("left", lambda: self.value("roomtone_watchers") == 0)
@@ -93,8 +95,13 @@ def run_server(tmp_path: Path) -> Iterator[Callable[..., Running]]:
             server = application._Server(config, services.live)
             thread = threading.Thread(target=server.run)
             thread.start()
-            stack.callback(thread.join)
-            stack.callback(setattr, server, "should_exit", True)
+
+            def stop() -> None:
+                server.should_exit = True
+                thread.join(WAIT_S_MAX)
+                assert not thread.is_alive()
+
+            stack.callback(stop)
             while not server.started:
                 thread.join(0.01)
                 assert thread.is_alive()
@@ -107,6 +114,7 @@ def run_server(tmp_path: Path) -> Iterator[Callable[..., Running]]:
                 clock,
                 loop.call_soon_threadsafe,
                 server.server_state.connections,
+                stop,
             )
 
         yield start
@@ -240,9 +248,12 @@ def test_too_many_watchers_are_429(run_server: Callable[..., Running]) -> None:
 
 
 def test_head_opens_no_stream(running: Running) -> None:
+    running.post(session("S1"))
     headers = {"Authorization": f"Bearer {running.token()}"}
-    answer = httpx2.head(f"{running.url}/v1/meetings/m1/events", headers=headers)
+    path = f"{running.url}/v1/meetings/{{}}/events"
+    answer = httpx2.head(path.format("m1"), headers=headers)
     assert (answer.status_code, answer.headers["content-type"]) == (200, "text/event-stream")
+    assert httpx2.head(path.format("m2"), headers=headers).status_code == 404
 
 
 def test_a_meetings_own_id_may_end_like_the_stream(running: Running) -> None:
@@ -329,30 +340,52 @@ def test_a_body_that_never_ends_does_not_last_as_long_as_the_stream(
     running.until_nobody_watches()
 
 
+FILLER = b": " + b"x" * 1_000_000 + b"\n\n"
+"""More than a connection takes in when nobody reads it."""
+
+
+def begin_slow(running: Running, link: Any) -> Watcher:
+    others = running.watchers()
+    begin(running, link)
+    (slow,) = running.watchers() - others
+    return slow
+
+
+def errors_in(caplog: pytest.LogCaptureFixture) -> list[str]:
+    return [one.getMessage() for one in caplog.records if one.levelname == "ERROR"]
+
+
 def test_who_does_not_read_is_let_go_and_the_others_go_on(
-    running: Running, monkeypatch: pytest.MonkeyPatch
+    running: Running, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
     monkeypatch.setattr(events, "SEND_S_MAX", 0.3)
     running.post(session("S1"))
-    with connect(running.url) as link, watching(running.url, running.token()) as quick:
+    with watching(running.url, running.token()) as quick, connect(running.url) as link:
         quick.next()
-        others = running.watchers()
-        begin(running, link)
-        (slow,) = running.watchers() - others
-        filler = b": " + b"x" * 1_000_000 + b"\n\n"
+        slow = begin_slow(running, link)
 
         def fill() -> bool:
-            running.loop_call(slow.tell, filler)
+            running.loop_call(slow.tell, FILLER)
             return running.value("roomtone_watchers_ended_total", reason="slow") == 1
 
         running.until("let go", fill)
         running.until("closed, read or not", lambda: len(running.connections) == 1)
         running.post(session("S2"))
         assert quick.until("join")
-        with contextlib.suppress(ConnectionResetError):
-            while link.recv(1 << 20):
-                pass
         assert running.value("roomtone_watchers") == 1
+    assert errors_in(caplog) == []
+
+
+def test_a_server_that_stops_does_not_wait_for_who_does_not_read(
+    running: Running, caplog: pytest.LogCaptureFixture
+) -> None:
+    running.post(session("S1"))
+    with connect(running.url) as link:
+        slow = begin_slow(running, link)
+        for _ in range(channel.QUEUE_CHUNKS_MAX - 1):
+            running.loop_call(slow.tell, FILLER)
+        running.stop()
+    assert errors_in(caplog) == []
 
 
 def test_a_server_that_is_told_to_stop_says_so_to_its_watchers(tmp_path: Path) -> None:

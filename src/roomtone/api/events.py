@@ -1,7 +1,7 @@
 """/v1/meetings/{id}/events: a meeting as it goes, as server-sent events."""
 
 import asyncio
-from typing import Any, Final, Protocol
+from typing import Final, Protocol
 
 from starlette.requests import Request
 from starlette.types import ASGIApp, Receive, Scope, Send
@@ -12,8 +12,8 @@ from roomtone.api.qualities import READ_ALL, READ_ANONYMOUS
 from roomtone.api.wire import Ready, header_of, principal_of, services_of, valid_meeting_id
 from roomtone.auth import authenticate
 from roomtone.cache import RawHeaders
-from roomtone.errors import RoomtoneError, Unauthorized
-from roomtone.live import Watcher
+from roomtone.errors import NotFound, RoomtoneError, Unauthorized
+from roomtone.live import Chunk, Watcher
 from roomtone.services import Services
 
 PATH: Final = "/v1/meetings/{meetingId:path}/events"
@@ -22,6 +22,9 @@ STREAM_TYPE: Final = "text/event-stream"
 HEARTBEAT_S: Final = 15.0
 SEND_S_MAX: Final = 30.0
 """A watcher who takes longer to read what was sent is let go."""
+STOP_S_MAX: Final = 2.0
+"""A server that stops lets a watcher have so long to read the end."""
+ABORT_S_MAX: Final = 1.0
 HEARTBEAT: Final = b": still here\n\n"
 HEADERS: Final[RawHeaders] = [
     (b"content-type", STREAM_TYPE.encode()),
@@ -51,6 +54,8 @@ async def watch_meeting(request: Request) -> ASGIApp:
     meeting_id = valid_meeting_id(request.path_params["meetingId"])
     principal.require_meeting(meeting_id)
     if request.method == "HEAD":
+        if not services.store.version(principal.org, meeting_id):
+            raise NotFound("No such meeting.")
         return Ready(200, list(HEADERS), b"")
     watcher = await services.live.admit(
         principal.org,
@@ -71,32 +76,36 @@ class Watching:
         self._watcher = watcher
         self._org = org
         self._meeting_id = meeting_id
+        self._is_whole = False
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        """Send until it ends, or the client has gone."""
+        """Send until it ends, the client has gone, or the server has waited for it long enough."""
         scope["stream"] = True
-        sending = asyncio.create_task(self._send(scope, send))
+        connection: Connection | None = scope.get("connection")
+        sending = asyncio.create_task(self._send(scope, send, connection))
         gone = asyncio.create_task(_gone(receive))
+        tasks = (sending, gone, asyncio.create_task(self._stopped()))
         try:
-            await asyncio.wait((sending, gone), return_when=asyncio.FIRST_COMPLETED)
+            await asyncio.wait(tasks, return_when=asyncio.FIRST_COMPLETED)
+            if connection is not None and not self._is_whole:
+                connection.abort()
+                await asyncio.wait((gone,), timeout=ABORT_S_MAX)
         finally:
-            gone.cancel()
-            sending.cancel()
-            await asyncio.gather(sending, gone, return_exceptions=True)
+            for task in tasks:
+                task.cancel()
+            await asyncio.gather(*tasks, return_exceptions=True)
             self._services.live.leave(self._org, self._meeting_id, self._watcher)
         if not sending.cancelled():
             sending.result()
 
-    async def _send(self, scope: Scope, send: Send) -> None:
-        connection: Connection | None = scope.get("connection")
+    async def _stopped(self) -> None:
+        await self._watcher.stopping.wait()
+        await asyncio.sleep(STOP_S_MAX)
+
+    async def _send(self, scope: Scope, send: Send, connection: Connection | None) -> None:
         await send({"type": "http.response.start", "status": 200, "headers": HEADERS})
-        last = False
-        while not last:
-            try:
-                async with asyncio.timeout(HEARTBEAT_S):
-                    data, last = await self._watcher.next()
-            except TimeoutError:
-                data = HEARTBEAT
+        while not self._is_whole:
+            data, last = await self._next()
             if not self._may_read(scope):
                 data, last = self._watcher.cut("token"), True
             # A request behind this one on the same connection hides from us that it was closed.
@@ -104,13 +113,19 @@ class Watching:
                 return
             try:
                 async with asyncio.timeout(SEND_S_MAX):
-                    await send(_body(data, more=not last))
+                    await send({"type": "http.response.body", "body": data, "more_body": not last})
             except TimeoutError:
                 self._watcher.cut("slow")
-                if connection is None:
-                    raise
-                connection.abort()
                 return
+            self._is_whole = last
+
+    async def _next(self) -> Chunk:
+        """What to send: something new, or a sign of life."""
+        try:
+            async with asyncio.timeout(HEARTBEAT_S):
+                return await self._watcher.next()
+        except TimeoutError:
+            return Chunk(HEARTBEAT, last=False)
 
     def _may_read(self, scope: Scope) -> bool:
         """Whether the token is still valid."""
@@ -122,10 +137,6 @@ class Watching:
         except RoomtoneError:
             pass  # the store cannot say it now: it is asked again
         return True
-
-
-def _body(data: bytes, *, more: bool) -> dict[str, Any]:
-    return {"type": "http.response.body", "body": data, "more_body": more}
 
 
 async def _gone(receive: Receive) -> None:

@@ -6,8 +6,8 @@ apart from one look to the next, `changes` says what became different, and those
 and again, `hub` all of them.
 """
 
-from roomtone.live.channel import Watcher
+from roomtone.live.channel import Chunk, Watcher
 from roomtone.live.hub import Hub
 from roomtone.live.state import LiveParticipant, State
 
-__all__ = ["Hub", "LiveParticipant", "State", "Watcher"]
+__all__ = ["Chunk", "Hub", "LiveParticipant", "State", "Watcher"]

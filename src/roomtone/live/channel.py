@@ -35,6 +35,8 @@ class Watcher:
         self._chunks: deque[bytes] = deque()
         self._news = asyncio.Event()
         self.ended: EndReason | None = None
+        self.stopping = asyncio.Event()
+        """The server stops: who still does not read is not waited for long."""
 
     def tell(self, chunk: bytes) -> None:
         """Queue a chunk; when it reads too slowly, what waits is dropped and it ends."""
@@ -48,6 +50,8 @@ class Watcher:
 
     def end(self, reason: EndReason, event_id: str = "") -> None:
         """Queue the last event, once."""
+        if reason == "stopping":
+            self.stopping.set()
         if self.ended is None:
             self.ended = reason
             self._chunks.append(_end(reason, event_id))

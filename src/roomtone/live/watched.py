@@ -145,7 +145,7 @@ class Watched:
     def run(self) -> None:
         """Look again and again while somebody watches."""
         if not self.runs():
-            self._task = asyncio.create_task(self._run(), name=f"watch {self._meeting_id}")
+            self._task = asyncio.create_task(self._run())
 
     def runs(self) -> bool:
         """Whether it looks again and again, so that its state is as new as may be."""
