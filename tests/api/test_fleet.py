@@ -247,6 +247,15 @@ def test_what_stands_out_this_week_is_told_with_what_it_explains(api: Api) -> No
     assert (alone["beforeRate"], alone["lines"]) == (None, [])
 
 
+def test_an_interval_of_a_ranking_is_that_of_the_fleet(api: Api) -> None:
+    for n in range(6):
+        rows = [row(f"S{n}-{k}", verdict="poor" if n == 0 else "good") for k in range(5)]
+        tell(api, *rows, meeting=f"M{n}")
+    ranking = asked(api, f"{FLEET}/ranking", periods="0")
+    assert ranking["poorRate"] == asked(api)["whole"]["poorRate"]
+    assert ranking["poorRate"]["high"] > 0.5, "sessions of a meeting go wrong together"
+
+
 # -- sites
 
 

@@ -36,6 +36,7 @@ from roomtone.fleet.sessions import FleetQuery, Sessions
 
 PATH: Final = "/v1/roomtone/fleet/compare"
 P_DECIMALS: Final = 6
+RATIO_DECIMALS: Final = 3
 
 
 class Side(Struct, kw_only=True):
@@ -186,9 +187,9 @@ def _comparison(found: Comparison) -> FleetComparison:
         second=second,
         crude=difference_of(found.crude),
         pooled=difference_of(found.pooled.difference),
-        ratio=ratio.value,
-        ratioLow=ratio.low,
-        ratioHigh=ratio.high if isfinite(ratio.high) else None,
+        ratio=None if ratio.value is None else round(ratio.value, RATIO_DECIMALS),
+        ratioLow=round(ratio.low, RATIO_DECIMALS),
+        ratioHigh=round(ratio.high, RATIO_DECIMALS) if isfinite(ratio.high) else None,
         p=round(found.pooled.p, P_DECIMALS),
         strata=found.pooled.strata,
         leftOut=round(found.left_out),

@@ -28,8 +28,8 @@ from roomtone.api.wire import json_response, number_parameter, query_of, service
 from roomtone.errors import Invalid
 from roomtone.fleet.dimensions import DIMENSIONS, Dimension
 from roomtone.fleet.ranking import Finding, Ranking, Rules, rank
-from roomtone.fleet.rates import wilson
-from roomtone.fleet.selections import cube_of, sampled
+from roomtone.fleet.rates import shrunk, wilson
+from roomtone.fleet.selections import cube_of, design_effects, sampled
 from roomtone.fleet.sessions import FleetQuery
 from roomtone.model import iso_ms
 
@@ -111,7 +111,9 @@ async def get_ranking(request: Request) -> Response:
         sessions = read(services.store, principal.org, whole, wanted, deadline)
         part, every = sampled(sessions, RANKED_SESSIONS_MAX)
         cube = cube_of(part, by, from_ms=window.from_ms, span_ms=span_ms)
-        return _ranking(whole, window.from_ms, every, rank(cube, Rules(findings_max=lines_max)))
+        found = rank(cube, Rules(findings_max=lines_max))
+        effects = design_effects(part, window.from_ms)
+        return _ranking(whole, window.from_ms, every, found, effects)
 
     with asking(services):
         return json_response(request, await run_in_threadpool(answer))
@@ -122,15 +124,21 @@ def _telling(names: Iterable[Dimension]) -> tuple[Dimension, ...]:
     return tuple(name for name in names if name != "day")
 
 
-def _ranking(query: FleetQuery, from_ms: int, every: int, found: Ranking) -> FleetRanking:
-    before = found.before
+def _ranking(
+    query: FleetQuery, from_ms: int, every: int, found: Ranking, effects: tuple[float, float]
+) -> FleetRanking:
+    now, before = (
+        None if count is None else rate_of(count, wilson(shrunk(count, effect)))
+        for count, effect in zip((found.now, found.before), effects, strict=True)
+    )
+    assert now is not None
     return FleetRanking(
         from_=iso_ms(from_ms),
         to=iso_ms(query.to_ms),
         before=iso_ms(query.from_ms),
         sessions=round(found.now.total),
-        poorRate=rate_of(found.now, wilson(found.now)),
-        beforeRate=None if before is None else rate_of(before, wilson(before)),
+        poorRate=now,
+        beforeRate=before,
         every=every,
         cells=found.cells,
         lines=[_line(line) for line in found.findings],

@@ -165,6 +165,17 @@ def weights_of(joined: NDArray[np.int64], from_ms: int, span_ms: int) -> tuple[R
     return now, weights * (total / squares) if squares else weights
 
 
+def design_effects(sessions: Sessions, from_ms: int) -> tuple[float, float]:
+    """Of the sessions that joined from a time on, and of those before, without weights."""
+    now = sessions.columns["joinMs"] >= from_ms
+    one, two = (sessions.where(rows) for rows in (now, ~now))
+    return _whole(one).design_effect, _whole(two).design_effect
+
+
+def _whole(sessions: Sessions) -> Tally:
+    return tallies(sessions, np.zeros(len(sessions), dtype=np.uint16), size=1)[1][0]
+
+
 def sampled(sessions: Sessions, sessions_max: int) -> tuple[Sessions, int]:
     """Every so manieth meeting, so that at most about so many sessions are left, and which."""
     every = -(-len(sessions) // sessions_max)
