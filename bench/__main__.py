@@ -24,6 +24,7 @@ from bench import (
     capture_bench,
     causes_bench,
     fleet_bench,
+    live_bench,
     measure_bench,
     rank_bench,
     rescore_bench,
@@ -48,10 +49,11 @@ PARTS: Final[dict[str, Callable[[Bench], list[Row]]]] = {
     "capture": capture_bench.rows,
     "rank": rank_bench.rows,
     "fleet": fleet_bench.rows,
+    "live": live_bench.rows,
     "collector": rows.collector,
 }
 
-NEEDS_NOTHING: Final = frozenset({"measure", "score", "rescore", "causes", "fleet"})
+NEEDS_NOTHING: Final = frozenset({"measure", "score", "rescore", "causes", "fleet", "live"})
 """Parts that need no program of others."""
 
 

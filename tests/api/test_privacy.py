@@ -132,6 +132,8 @@ def everything(client: httpx2.Client, token: str, anonymous: str, refresh: str) 
             f"/v1/meetings?hostEmail={SECRETS['host']}",
             f"/v1/meetings/{meeting}",
             f"/v1/meetings/{SECRETS['query']}",
+            f"/v1/meetings/{SECRETS['query']}/events",
+            f"/v1/collector/verdict?participantSessionId={SECRETS['name']}",
             f"/v1/meetingParticipants?meetingId={meeting}",
             f"/v1/people/me?access_token={token}",
             "/v1/roomtone/backup",
@@ -166,7 +168,7 @@ def test_neither_log_nor_metrics_hold_an_address(told: Told) -> None:
 
 def test_there_is_one_line_a_request_and_it_says_what_is_needed(told: Told) -> None:
     requests = [line for line in told.lines if line["event"] == "request"]
-    assert len(requests) == 4 * 22 + 3 + 3
+    assert len(requests) == 4 * 24 + 3 + 3
     for line in requests:
         assert set(line) == {
             "time", "level", "event", "method", "route", "status", "ms", "trackingId",
