@@ -98,7 +98,7 @@ class Cell(Struct):
         )
         self.losses.lost, self.losses.expected = lost, expected
         # Most values are known all the time, or never: that the sum of ms is the same says so.
-        whole = joined(flows)
+        whole = joined(flows, ms_all)
         self.spans += whole
         if ms_bits:
             self.bits_spans += whole if ms_bits == ms_all else joined_where("bits", flows)
@@ -169,8 +169,13 @@ def joined_where(known: str, parts: Iterable[Timed]) -> Spans:
     return joined([part for part in parts if getattr(part, known) is not None])
 
 
-def joined(parts: Iterable[Timed]) -> Spans:
-    """The time of spans, those together that follow on each other."""
+def joined(parts: Sequence[Timed], ms: float | None = None) -> Spans:
+    """The time of spans, those together that follow on each other.
+
+    `ms`: how long they are together, of spans in order that do not overlap.
+    """
+    if parts and ms == parts[-1].end_ms - parts[0].start_ms:
+        return ((parts[0].start_ms, parts[-1].end_ms),)
     found: list[tuple[float, float]] = []
     start = end = float("-inf")
     for part in parts:

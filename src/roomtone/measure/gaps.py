@@ -1,6 +1,6 @@
 """When a client that says nothing has stopped, and when one that is back can be believed."""
 
-import itertools
+import operator
 import statistics
 from collections.abc import Sequence
 from typing import Final
@@ -18,6 +18,7 @@ and round trips as long as that. Spans that begin so soon after a gap tell nothi
 
 def gap_ms(times: Sequence[int]) -> int:
     """How long a connection with snapshots at `times` may be silent within one run."""
-    periods = [after - before for before, after in itertools.pairwise(times)]
-    typical = statistics.median_low(periods) if periods else 0
-    return min(max(GAP_MS_MIN, GAP_PERIODS * typical), GAP_MS_MAX)
+    periods = list(map(operator.sub, times[1:], times))
+    if not periods or GAP_PERIODS * max(periods) <= GAP_MS_MIN:
+        return GAP_MS_MIN
+    return min(max(GAP_MS_MIN, GAP_PERIODS * statistics.median_low(periods)), GAP_MS_MAX)
