@@ -17,7 +17,7 @@ from roomtone.model import StreamKind, epoch_ms
 
 ROWS_MAX: Final = 200
 """RTP streams of one report that are measured: those that carried the most packets."""
-HEIGHT_PX_MAX: Final = 16_384
+HEIGHT_PX_MAX: Final = 16_384.0
 JITTER_S_MAX: Final = 10.0
 REPORT_AGE_MS_MAX: Final = 60_000.0
 ADDRESS_LENGTH_MAX: Final = 64
