@@ -79,7 +79,7 @@ class Grid(Struct, gc=False):
         edge_low = edge_high = float("-inf")
         for span in spans:
             low, high = span.start_ms, span.end_ms
-            if edge_low <= low < high <= edge_high:
+            if edge_low <= low and high <= edge_high:
                 parts.append(span)
                 continue
             if high <= bottom:
@@ -118,23 +118,19 @@ class Grid(Struct, gc=False):
 class Window(Struct):
     """The intervals `numbers` of a grid, which are to be told.
 
-    `reach` is the grid cut to them, `starts` when they start (ms), with the one before and after.
+    `reach` is the grid cut to them. `starts`: when they start (ms), with the one before and after;
+    `flows`: whether any part of them lies in a run, with the one before.
     """
 
     grid: Grid
     numbers: range
     reach: Grid
     starts: list[int]
+    flows: list[bool]
 
     def start_ms(self, number: int) -> int:
         """When one of them starts, or the one after them."""
         return self.starts[number - self.numbers.start + 1]
-
-
-def window_of(grid: Grid, numbers: range) -> Window:
-    """The window of these intervals."""
-    starts = [grid.start_ms(number) for number in range(numbers.start - 1, numbers.stop + 1)]
-    return Window(grid, numbers, grid.narrowed(numbers), starts)
 
 
 class Trips(Struct):
@@ -273,14 +269,15 @@ def sample(cell: Cell, enough_ms: float, end_ms: float) -> Sample:
         losses = cell.of_receiver
     if (
         losses.expected >= PACKETS_MIN - ROUNDING_SLACK
-        and covered_ms(losses.spans) >= enough_ms
+        and (whole_ms if losses.spans is cell.spans else covered_ms(losses.spans)) >= enough_ms
         and (not losses.estimated or loss_is_sure(losses, end_ms))
     ):
         values["packetLoss"] = round(min(max(100 * losses.lost / losses.expected, 0.0), 100.0), 2)
         origins["packetLoss"] = loss_origin(cell, losses)
     if cell.trips.weight:
         values["latency"], origins["latency"] = round(cell.trips.value(), 1), cell.trips_of
-    rate = bit_rate_of(cell, whole_ms) if covered_ms(cell.bits_spans) >= enough_ms else None
+    bits_ms = whole_ms if cell.bits_spans is cell.spans else covered_ms(cell.bits_spans)
+    rate = bit_rate_of(cell, whole_ms) if bits_ms >= enough_ms else None
     if rate is not None and (not cell.bits_may_go or bit_rate_is_sure(cell, rate, end_ms)):
         values["mediaBitRate"] = rounded_bit_rate(rate)
         origins["mediaBitRate"] = (

@@ -182,7 +182,9 @@ def heard_loss(before: Point, after: Point) -> tuple[float | None, float | None]
     if later.received is not None:
         received = grown(earlier.received, later.received)
     seconds = (after.at_ms - before.at_ms) / 1000.0
-    if too_many(lost, sent) or jumped(sent, seconds) or jumped(received or 0.0, seconds):
+    if too_many(lost, sent) or jumped(sent, seconds):
+        return None, None
+    if received is not None and jumped(received, seconds):
         return None, None
     if received is not None:
         return lost, max(lost + received, 0.0)

@@ -11,7 +11,7 @@ from typing import Final
 from msgspec import Struct, field
 
 from roomtone.measure.counters import Flow, Key
-from roomtone.measure.intervals import EMPTY, Grid, Lane, Sample, Value, Window, spans, window_of
+from roomtone.measure.intervals import EMPTY, Grid, Lane, Sample, Value, Window, spans
 from roomtone.measure.state import Run, State
 from roomtone.model import Column, Stream, StreamKind, iso_ms
 
@@ -65,14 +65,17 @@ class Windows(Struct):
     size_ms: float
     touched: tuple[float, float]
     kept_ms: int
-    known: dict[tuple[float, float, float], Window] = field(default_factory=dict)
+    known: dict[tuple[tuple[float, float, float], ...], Window] = field(default_factory=dict)
 
     def of(self, legs: list[Run]) -> Window:
         """The intervals of legs in phase that touched time falls in, but for final ones."""
-        key = (legs[0].origin_ms, legs[0].start_ms, legs[-1].end_ms)
+        key = tuple((leg.origin_ms, leg.start_ms, leg.end_ms) for leg in legs)
         if (found := self.known.get(key)) is None:
             grid = Grid(float(legs[0].origin_ms), self.size_ms, legs[0].start_ms, legs[-1].end_ms)
-            found = self.known[key] = window_of(grid, touched_numbers(grid, self))
+            numbers = touched_numbers(grid, self)
+            starts = [*map(grid.start_ms, range(numbers.start - 1, numbers.stop + 1))]
+            found = Window(grid, numbers, grid.narrowed(numbers), starts, in_run(legs, starts))
+            self.known[key] = found
         return found
 
 
@@ -120,14 +123,14 @@ def keep_runs(known: State, kind: StreamKind, legs: list[Run]) -> None:
     known.runs[kind] = runs[-RUNS_MAX:]
 
 
-def entries(found: dict[int, Sample], window: Window, legs: list[Run]) -> list[Stream]:
+def entries(found: dict[int, Sample], window: Window) -> list[Stream]:
     """Samples as entries: unbroken, of one codec and transport each, no empty ends.
 
     An interval without any value is kept (as nulls) inside a run, and ends the entry in a gap.
     """
     groups: list[list[int]] = [[]]
     labels: tuple[str, str] | None = None
-    before, *within = in_run(legs, window.starts)
+    before, *within = window.flows
     for number, inside in zip(window.numbers, within, strict=True):
         sample = found.get(number, EMPTY)
         if not inside:
@@ -156,9 +159,6 @@ def trim(found: dict[int, Sample], numbers: list[int]) -> list[int]:
 
 def in_run(legs: list[Run], starts: list[int]) -> list[bool]:
     """Of the intervals between these times, whether any part lies in a run."""
-    if len(legs) == 1:  # mostly, and `any` takes as long as the rest
-        run_low, run_high = legs[0].start_ms, legs[0].end_ms
-        return [run_low < high and run_high > low for low, high in itertools.pairwise(starts)]
     return [
         any(leg.start_ms < high and leg.end_ms > low for leg in legs)
         for low, high in itertools.pairwise(starts)

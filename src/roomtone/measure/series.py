@@ -236,7 +236,7 @@ def tell(
             unsaid_ms = window.grid.start_ms(window.grid.first(window.grid.high_ms))
             continue
         found = samples(lane, window)
-        if streams := entries(found, window, legs):
+        if streams := entries(found, window):
             told += streams
             note_origins(origins, found, window)
             keep_runs(known, kind, legs)
