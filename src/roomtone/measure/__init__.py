@@ -2,11 +2,11 @@
 
 Pure functions; time is an argument. `report` is a browser's wire, `getstats` normalises it to a
 `snapshot`, as roomtone/sources does with what others send; `gaps` says where it was silent,
-`counters`, `rtcp` and `round_trips` take differences, `cells` sums them by interval, `intervals`
-folds these into columns, `runs` makes entries of them, `state` and its `shots` are what is kept
-until the next post, `settled` says how far back that may reach, `series` puts it together. `far`
-gives a sender's streams what their receivers counted, `meeting` says who they are, `origins` where
-figures are from.
+`counters`, `rtcp` and `round_trips` take differences, `followed` goes on with them from post to
+post, `cells` sums them by interval, `intervals` folds these into columns, `runs` makes entries of
+them, `state` and its `shots` are what is kept until the next post, `settled` says how far back that
+may reach, `series` puts it together. `far` gives a sender's streams what their receivers counted,
+`meeting` says who they are, `origins` where figures are from.
 """
 
 from roomtone.measure import meeting

@@ -1,7 +1,7 @@
 """One interval in the making: sums of what its streams carried, and the time that these cover."""
 
 from collections.abc import Iterable, Sequence
-from typing import Final, TypeVar
+from typing import Final, Literal, TypeVar
 
 from msgspec import Struct, field
 
@@ -10,6 +10,7 @@ from roomtone.measure.round_trips import Trip
 from roomtone.measure.rtcp import Heard
 
 Spans = tuple[tuple[float, float], ...]
+TripOrigin = Literal["rtcp", "stun"]
 Timed = TypeVar("Timed", Flow, Heard, Trip)
 """What holds for a span from `start_ms` to `end_ms`, and gives its share in a `part` of it."""
 
@@ -65,8 +66,8 @@ class Cell(Struct):
     """A later report may show that padding is among them."""
     losses: Losses = field(default_factory=Losses)
     of_receiver: Losses = field(default_factory=Losses)
-    rtcp: Mean = UNKNOWN
-    stun: Mean = UNKNOWN
+    trips: Mean = UNKNOWN
+    trips_of: TripOrigin = "rtcp"
 
     def add_flows(self, key: Key, flows: Sequence[Flow]) -> None:
         """Take in what a stream carried in the interval."""
@@ -98,7 +99,7 @@ class Cell(Struct):
         )
         self.losses.lost, self.losses.expected = lost, expected
         # Most values are known all the time, or never: that the sum of ms is the same says so.
-        whole = joined(flows)
+        whole = joined(flows, ms_all)
         self.spans += whole
         if ms_bits:
             self.bits_spans += whole if ms_bits == ms_all else joined_where("bits", flows)
@@ -124,9 +125,11 @@ class Cell(Struct):
         jitter, ms_jitter = mean.total, mean.weight
         lost, expected, fewest = losses.lost, losses.expected, losses.fewest
         all_lost = all_jitter = True
+        ms_all = 0.0
         for heard in told:
+            ms = heard.end_ms - heard.start_ms
+            ms_all += ms
             if heard.jitter_ms is not None:
-                ms = heard.end_ms - heard.start_ms
                 jitter += heard.jitter_ms * ms
                 ms_jitter += ms
             else:
@@ -140,7 +143,7 @@ class Cell(Struct):
             else:
                 all_lost = False
         losses.lost, losses.expected, losses.fewest = lost, expected, fewest
-        whole = joined(told) if all_lost or all_jitter else ()
+        whole = joined(told, ms_all) if all_lost or all_jitter else ()
         losses.spans += whole if all_lost else joined_where("lost", told)
         if ms_jitter and key in self.parts:
             known = whole if all_jitter else joined_where("jitter_ms", told)
@@ -155,13 +158,26 @@ def usual(heights: dict[float, float]) -> float:
 
 
 def mean_of(trips: Sequence[Trip]) -> Mean:
-    """The mean of round trips."""
+    """The mean of one stream's round trips."""
     total = weight = 0.0
     for trip in trips:
         ms = trip.end_ms - trip.start_ms
         total += trip.rtt_ms * ms
         weight += ms
-    return Mean(total, weight, joined(trips))
+    return Mean(total, weight, joined(trips, weight))
+
+
+def mean_of_all(means: Sequence[Mean]) -> Mean:
+    """The mean of several streams' round trips."""
+    if len(means) == 1:
+        return means[0]
+    total = weight = 0.0
+    spans: Spans = ()
+    for mean in means:
+        total += mean.total
+        weight += mean.weight
+        spans += mean.spans
+    return Mean(total, weight, spans)
 
 
 def joined_where(known: str, parts: Iterable[Timed]) -> Spans:
@@ -169,8 +185,13 @@ def joined_where(known: str, parts: Iterable[Timed]) -> Spans:
     return joined([part for part in parts if getattr(part, known) is not None])
 
 
-def joined(parts: Iterable[Timed]) -> Spans:
-    """The time of spans, those together that follow on each other."""
+def joined(parts: Sequence[Timed], ms: float | None = None) -> Spans:
+    """The time of spans, those together that follow on each other.
+
+    `ms`: how long they are together, of spans in order that do not overlap.
+    """
+    if parts and ms == parts[-1].end_ms - parts[0].start_ms:
+        return ((parts[0].start_ms, parts[-1].end_ms),)
     found: list[tuple[float, float]] = []
     start = end = float("-inf")
     for part in parts:

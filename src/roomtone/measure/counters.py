@@ -8,7 +8,7 @@ import itertools
 from collections.abc import Sequence
 from typing import Final
 
-from msgspec import Struct, structs
+from msgspec import Struct, field, structs
 
 from roomtone.measure import padding
 from roomtone.measure.plausible import (
@@ -34,14 +34,15 @@ Key = tuple[str, StreamKind, int]
 """(connection, kind, SSRC)."""
 
 
-class Flow(Struct, gc=False):
+class Flow(Struct, array_like=True, gc=False):
     """What one stream carried from `start_ms` to `end_ms`, by this end's own count.
 
     `packets` and `bits` are net of retransmissions (webrtc-stats counts these in packetsReceived,
     packetsSent and bytes* too, and leaves RTP headers out of bytes*). `bits` is None too where
     padding may be among them; of a stream that `pads`, a later report may show that it was. `lost`
-    and `expected` are None where this end cannot know them (outgoing, or over TCP).
-    `bits_of_receiver`: far.py took the bits from the receiver's count.
+    and `expected` are None where this end cannot know them (outgoing, or over TCP). `counter` is
+    the cumulative loss at the end. `bits_of_receiver`: far.py took the bits from the receiver's
+    count.
     """
 
     start_ms: float
@@ -56,6 +57,7 @@ class Flow(Struct, gc=False):
     codec: str
     transport: str
     pads: bool = False
+    counter: float | None = None
     bits_of_receiver: bool = False
 
     def part(self, low_ms: float, high_ms: float) -> "Flow":
@@ -74,6 +76,7 @@ class Flow(Struct, gc=False):
             self.codec,
             self.transport,
             self.pads,
+            self.counter,
             self.bits_of_receiver,
         )
 
@@ -104,7 +107,7 @@ def delta(
     return None
 
 
-class Rates(Struct):
+class Rates(Struct, array_like=True):
     """A stream's latest packets and bytes per second, to judge a wrap by; None at first."""
 
     packets: float | None = None
@@ -171,6 +174,7 @@ def flow(
         after.codec,
         after.transport,
         after.pads,
+        after.lost,
     )
 
 
@@ -186,10 +190,10 @@ def octets_wrapped(before: float, after: float, rates: Rates, seconds: float) ->
 
 def frames_between(before: Row, after: Row, seconds: float) -> float | None:
     """Frames sent or decoded; None where the counter is unknown, went back or jumped."""
-    frames = grown(before.frames, after.frames)
-    if frames is None or (frames > FRAMES_PER_S_MAX and frames > FRAMES_PER_S_MAX * seconds):
+    if before.frames is None or after.frames is None or after.frames < before.frames:
         return None
-    return frames
+    frames = after.frames - before.frames
+    return None if frames > FRAMES_PER_S_MAX and frames > FRAMES_PER_S_MAX * seconds else frames
 
 
 def grown(before: float | None, after: float | None) -> float | None:
@@ -215,47 +219,72 @@ def lost_between(
     return None if lost is None or jumped(lost, seconds) else lost
 
 
-def flows(
-    chain: Sequence[tuple[float, Row]], limit_ms: int, quiet: padding.Quiet, settled_ms: float = 0.0
-) -> list[Flow]:
-    """Differences along one stream's unbroken chain of (time, row).
+class Counted(Struct, array_like=True):
+    """What was counted along one stream's unbroken chain of rows, and how to go on from its last.
 
-    What begins before `settled_ms` is known to have flowed, and how much is not.
-
-    Time in which no packet came counts (with 0 bit/s) if the stream went on within `limit_ms`, and
-    is no part of the stream otherwise: it was stopped. Bits of a span that is not `quiet` are
-    unknown where padding may hide in them.
+    Time in which no packet came (`silent`) counts, with 0 bit/s, if the stream went on within the
+    limit, and is no part of the stream otherwise: it was stopped. `last` is the row before the
+    last; `doubted` says that a counter of the last did not fit.
     """
-    found: list[Flow] = []
-    silent: list[Flow] = []
-    rates = Rates()
-    earlier = last = None
-    for (start_ms, before), (end_ms, after) in itertools.pairwise(chain):
-        assert end_ms > start_ms, "snapshots of a connection have times of their own"
-        piece = flow(before, after, start_ms, end_ms, rates, earlier)
-        odd = piece is None or incomplete(piece, after)
-        if odd or after.packets < before.packets or (after.bytes or 0.0) < (before.bytes or 0.0):
-            told = silent or found
-            if told and takes_back(told, start_ms, last, before, after):
-                piece = None
-        # Only where a counter did not fit, the next pair has to be doubted.
-        earlier, last = (before if odd or piece is None else None), before
-        if piece is None:
-            silent, rates = [], Rates()
-            continue
-        if piece.pads and piece.packets and not quiet(start_ms, end_ms):
-            piece.bits = None
-        if start_ms < settled_ms:
-            piece = unsettled(piece)
-        if not piece.packets and not piece.bits:
-            silent.append(piece)
-            continue
-        if silent:
-            if silent[-1].end_ms - silent[0].start_ms <= limit_ms:
-                found += silent
-            silent = []
-        found.append(piece)
-    return found
+
+    flows: list[Flow] = field(default_factory=list)
+    silent: list[Flow] = field(default_factory=list)
+    rates: Rates = field(default_factory=Rates)
+    last: Row | None = None
+    doubted: bool = False
+
+    def follow(
+        self, chain: Sequence[tuple[float, Row]], limit_ms: float, settled_ms: float = 0.0
+    ) -> None:
+        """Take the differences along (time, row) that follow; the first is the last one known.
+
+        What begins before `settled_ms` is known to have flowed, and how much is not.
+        """
+        found, silent, rates, last = self.flows, self.silent, self.rates, self.last
+        earlier = last if self.doubted else None
+        for (start_ms, before), (end_ms, after) in itertools.pairwise(chain):
+            assert end_ms > start_ms, "snapshots of a connection have times of their own"
+            piece = flow(before, after, start_ms, end_ms, rates, earlier)
+            odd = piece is None or incomplete(piece, after)
+            if (
+                odd
+                or after.packets < before.packets
+                or (after.bytes or 0.0) < (before.bytes or 0.0)
+            ):
+                told = silent or found
+                if told and takes_back(told, start_ms, last, before, after):
+                    piece = None
+            # Only where a counter did not fit, the next pair has to be doubted.
+            earlier, last = (before if odd or piece is None else None), before
+            if piece is None:
+                silent, rates = [], Rates()
+                continue
+            if start_ms < settled_ms:
+                piece = unsettled(piece)
+            if not piece.packets and not piece.bits:
+                if silent and silent[-1].end_ms - silent[0].start_ms > limit_ms:
+                    del silent[1:]  # too long to count: its beginning says so
+                silent.append(piece)
+                continue
+            if silent:
+                if silent[-1].end_ms - silent[0].start_ms <= limit_ms:
+                    found += silent
+                silent = []
+            found.append(piece)
+        self.silent, self.rates, self.last = silent, rates, last
+        self.doubted = earlier is not None
+
+
+def sure_bits(flows: list[Flow], quiet: padding.Quiet) -> list[Flow]:
+    """The same, bits unknown where padding may hide in them."""
+    if not flows or quiet(flows[0].start_ms, flows[-1].end_ms):
+        return flows
+    return [
+        structs.replace(flow, bits=None)
+        if flow.pads and flow.packets and not quiet(flow.start_ms, flow.end_ms)
+        else flow
+        for flow in flows
+    ]
 
 
 def unsettled(piece: Flow) -> Flow:

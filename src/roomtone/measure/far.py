@@ -14,7 +14,6 @@ from msgspec import Struct
 
 from roomtone.measure.counters import Flow
 from roomtone.measure.rtcp import Heard, Point
-from roomtone.measure.snapshot import Row
 from roomtone.model import StreamKind
 
 COUNTER_SLACK: Final = 3.0
@@ -72,21 +71,22 @@ Far = Mapping[int, Sequence[Carried]]
 """By SSRC of an outgoing stream, in time's order, on the sender's clock."""
 
 
-def carried(
-    kind: StreamKind, chain: Sequence[tuple[float, Row]], flows: Iterable[Flow]
-) -> list[Carried]:
+def carried(kind: StreamKind, flows: Iterable[Flow]) -> list[Carried]:
     """What this end counted of an incoming stream; nothing of an outgoing one."""
     if kind not in SAME_KIND:
         return []
-    counters = {at_ms: row.lost for at_ms, row in chain}
     return [
         Carried(
-            flow.start_ms, flow.end_ms, flow.lost, flow.expected, counter, flow.bits, flow.jitter_ms
+            flow.start_ms,
+            flow.end_ms,
+            flow.lost,
+            flow.expected,
+            flow.counter,
+            flow.bits,
+            flow.jitter_ms,
         )
         for flow in flows
-        if flow.lost is not None
-        and flow.expected is not None
-        and (counter := counters.get(flow.end_ms)) is not None
+        if flow.lost is not None and flow.expected is not None and flow.counter is not None
     ]
 
 

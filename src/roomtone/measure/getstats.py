@@ -5,7 +5,7 @@ said where it is handled.
 """
 
 import heapq
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 from typing import Final
 
 from msgspec import Struct, field
@@ -17,7 +17,7 @@ from roomtone.model import StreamKind, epoch_ms
 
 ROWS_MAX: Final = 200
 """RTP streams of one report that are measured: those that carried the most packets."""
-HEIGHT_PX_MAX: Final = 16_384
+HEIGHT_PX_MAX: Final = 16_384.0
 JITTER_S_MAX: Final = 10.0
 REPORT_AGE_MS_MAX: Final = 60_000.0
 ADDRESS_LENGTH_MAX: Final = 64
@@ -33,35 +33,34 @@ AIORTC_PREFIXES: Final = {
 
 
 class Index(Struct):
-    """A report's entries by id, and by type what has to be looked for."""
+    """A report's entries, also by id, and what has to be looked for mostly."""
 
-    by_id: dict[str, Entry]
-    rtp: list[Entry]
-    remotes: list[Entry]
-    pairs: list[Entry]
-    transports: list[Entry]
+    entries: list[Entry]
+    by_id: dict[str | None, Entry] = field(default_factory=dict)
+    rtp: list[Entry] = field(default_factory=list)
+    transport: Entry | None = None
+    """The first."""
     labels: dict[str | None, str] = field(default_factory=dict)
     """What `transport_of` found, by the transport's id: most streams share one."""
+
+    def of_type(self, name: str) -> list[Entry]:
+        """The entries of a type."""
+        return [entry for entry in self.entries if entry.type == name]
 
 
 def index(report: Report) -> Index:
     """Sort the entries; an entry of an object without an `id` has its key for one."""
     stats = report.stats
+    found = Index(list(stats.values()) if isinstance(stats, dict) else stats)
+    for entry in found.entries:
+        found.by_id[entry.id] = entry
+        if entry.type == "inbound-rtp" or entry.type == "outbound-rtp":
+            found.rtp.append(entry)
+        elif entry.type == "transport" and found.transport is None:
+            found.transport = entry
     if isinstance(stats, dict):
-        by_id = {entry.id or name: entry for name, entry in stats.items()}
-        entries: Iterable[Entry] = stats.values()
-    else:
-        by_id = {entry.id or "": entry for entry in stats}
-        entries = stats
-    found = Index(by_id, [], [], [], [])
-    box_of = {
-        "inbound-rtp": found.rtp, "outbound-rtp": found.rtp,
-        "remote-inbound-rtp": found.remotes, "remote-outbound-rtp": found.remotes,
-        "candidate-pair": found.pairs, "transport": found.transports,
-    }.get  # fmt: skip
-    for entry in entries:
-        if (box := box_of(entry.type or "")) is not None:
-            box.append(entry)
+        found.by_id = {entry.id or name: entry for name, entry in stats.items()}
+    found.by_id.pop(None, None)
     return found
 
 
@@ -82,13 +81,13 @@ def snapshot(report: Report) -> Snapshot:
         if entry.ssrc is not None and (row := row_of(entry, found, report)) is not None
     ]
     pair = selected_pair(found, None)
-    local = found.by_id.get(pair.local_candidate_id or "") if pair else None
+    local = found.by_id.get(pair.local_candidate_id) if pair else None
     return Snapshot(
-        at_ms=round(report.timestamp),
-        rows=rows if len(rows) <= ROWS_MAX else busiest(rows),
-        stun=stun_of(pair),
-        network_type=network_type(local),
-        local_ip=local_ip(local),
+        round(report.timestamp),
+        rows if len(rows) <= ROWS_MAX else busiest(rows),
+        stun_of(pair),
+        network_type(local),
+        local_ip(local),
     )
 
 
@@ -108,26 +107,26 @@ def row_of(entry: Entry, found: Index, report: Report) -> Row | None:
     packets = entry.packets_received if incoming else entry.packets_sent
     if kind is None or not packets:
         return None
-    codec = found.by_id.get(entry.codec_id or "")
+    codec = found.by_id.get(entry.codec_id)
     again = entry.retransmitted_packets_received if incoming else entry.retransmitted_packets_sent
     bytes_again = entry.retransmitted_bytes_received if incoming else entry.retransmitted_bytes_sent
-    return Row(
-        kind=kind,
-        ssrc=entry.ssrc or 0,
-        packets=packets,
-        lost=entry.packets_lost if incoming else None,
-        retransmitted=again or 0.0,
-        bytes=entry.bytes_received if incoming else entry.bytes_sent,
-        retransmitted_bytes=bytes_again or 0.0,
-        frames=entry.frames_decoded if incoming else entry.frames_sent,
-        height=height_px(entry),
-        jitter_ms=jitter_ms(entry, codec) if incoming else None,
-        codec=codec_label(codec.mime_type, codec.sdp_fmtp_line or "")
+    return Row(  # by position: names cost half as much again
+        kind,
+        entry.ssrc or 0,
+        packets,
+        entry.packets_lost if incoming else None,
+        again or 0.0,
+        entry.bytes_received if incoming else entry.bytes_sent,
+        bytes_again or 0.0,
+        entry.frames_decoded if incoming else entry.frames_sent,
+        height_px(entry),
+        jitter_ms(entry, codec) if incoming else None,
+        codec_label(codec.mime_type, codec.sdp_fmtp_line or "")
         if codec is not None and codec.mime_type
         else "",
-        transport=transport_of(entry.transport_id, found),
-        remote=remote_of(entry, codec, found, report.timestamp),
-        pads=kind in ("videoOut", "shareOut") and not (entry.id or "").startswith(AIORTC_SENT),
+        transport_of(entry.transport_id, found),
+        remote_of(entry, codec, found, report.timestamp),
+        kind in ("videoOut", "shareOut") and not (entry.id or "").startswith(AIORTC_SENT),
     )
 
 
@@ -156,7 +155,7 @@ def stream_kind(entry: Entry, found: Index, roles: Mapping[str, str]) -> StreamK
 
 def role_of(entry: Entry, found: Index, roles: Mapping[str, str]) -> str | None:
     """The page's word on a track: by the track's id, its media source's, or the m-line's mid."""
-    source = found.by_id.get(entry.media_source_id or "")
+    source = found.by_id.get(entry.media_source_id)
     tracks = (entry.track_identifier, source and source.track_identifier, entry.track_id, entry.mid)
     return next((roles[name] for name in tracks if name and name in roles), None)
 
@@ -168,16 +167,13 @@ def remote_of(
     remote = linked(entry, found)
     if remote is None:
         return None
-    incoming = entry.type == "inbound-rtp"
-    return Remote(
-        at_ms=timestamp_ms - age_ms(entry, remote),
-        lost=None if incoming else remote.packets_lost,
-        received=None if incoming else remote.packets_received,
-        jitter_ms=None if incoming else jitter_ms(remote, codec),
-        rtt_s=remote.round_trip_time,
-        rtt_total_s=remote.total_round_trip_time,
-        rtt_count=remote.round_trip_time_measurements,
-    )
+    at_ms = timestamp_ms - age_ms(entry, remote)
+    rtt_s, rtt_total_s = remote.round_trip_time, remote.total_round_trip_time
+    rtt_count = remote.round_trip_time_measurements
+    if entry.type == "inbound-rtp":
+        return Remote(at_ms, None, None, None, rtt_s, rtt_total_s, rtt_count)
+    lost, received, jitter = remote.packets_lost, remote.packets_received, jitter_ms(remote, codec)
+    return Remote(at_ms, lost, received, jitter, rtt_s, rtt_total_s, rtt_count)
 
 
 def linked(entry: Entry, found: Index) -> Entry | None:
@@ -186,7 +182,7 @@ def linked(entry: Entry, found: Index) -> Entry | None:
     aiortc has neither link and names the reporter's SSRC: there the ids share their ending.
     """
     wanted = "remote-inbound-rtp" if entry.type == "outbound-rtp" else "remote-outbound-rtp"
-    named = found.by_id.get(entry.remote_id or "")
+    named = found.by_id.get(entry.remote_id)
     if named is not None and named.type == wanted:
         return named
     for ours, theirs in AIORTC_PREFIXES.items():
@@ -195,9 +191,8 @@ def linked(entry: Entry, found: Index) -> Entry | None:
     return next(
         (
             remote
-            for remote in found.remotes
-            if remote.type == wanted
-            and (remote.local_id == entry.id if remote.local_id else remote.ssrc == entry.ssrc)
+            for remote in found.of_type(wanted)
+            if (remote.local_id == entry.id if remote.local_id else remote.ssrc == entry.ssrc)
         ),
         None,
     )
@@ -205,21 +200,23 @@ def linked(entry: Entry, found: Index) -> Entry | None:
 
 def age_ms(entry: Entry, remote: Entry) -> float:
     """How long before the report the far end's word arrived; 0 when the clocks do not tell."""
-    now, then = clock_ms(entry.timestamp), clock_ms(remote.timestamp)
-    if now is None or then is None:
+    now, then = entry.timestamp, remote.timestamp
+    if not isinstance(now, float) or not isinstance(then, float):
+        now, then = clock_ms(now), clock_ms(then)
+    if not now or not then:
         return 0.0
     age = now - then
     return age if 0.0 <= age <= REPORT_AGE_MS_MAX else min(max(age, 0.0), REPORT_AGE_MS_MAX)
 
 
 def clock_ms(timestamp: float | str | None) -> float | None:
-    """An entry's timestamp in ms: a number, or aiortc's ISO 8601 text. None, or 0, is unknown."""
+    """An entry's timestamp in ms: a number, or aiortc's ISO 8601 text. None is unknown."""
     if isinstance(timestamp, str):
         try:
             return epoch_ms(timestamp)
         except ValueError:
             return None
-    return timestamp or None
+    return timestamp
 
 
 def jitter_ms(entry: Entry, codec: Entry | None) -> float | None:
@@ -239,14 +236,13 @@ def jitter_ms(entry: Entry, codec: Entry | None) -> float | None:
 
 def selected_pair(found: Index, transport_id: str | None) -> Entry | None:
     """The candidate pair in use: the transport's, else one that says so itself (Firefox)."""
-    transport = found.by_id.get(transport_id or "")
-    if transport is None and found.transports:
-        transport = found.transports[0]
-    named = found.by_id.get((transport.selected_candidate_pair_id if transport else None) or "")
+    transport = found.by_id.get(transport_id) or found.transport
+    named = found.by_id.get(transport.selected_candidate_pair_id) if transport else None
     if named is not None:
         return named
-    chosen = [pair for pair in found.pairs if pair.selected] or [
-        pair for pair in found.pairs if pair.nominated and pair.state == "succeeded"
+    pairs = found.of_type("candidate-pair")
+    chosen = [pair for pair in pairs if pair.selected] or [
+        pair for pair in pairs if pair.nominated and pair.state == "succeeded"
     ]
     return max(chosen, key=lambda pair: pair.bytes_sent or 0.0, default=None)
 
@@ -257,7 +253,7 @@ def transport_of(transport_id: str | None, found: Index) -> str:
     if known is not None:
         return known
     pair = selected_pair(found, transport_id)
-    local = found.by_id.get(pair.local_candidate_id or "") if pair else None
+    local = found.by_id.get(pair.local_candidate_id) if pair else None
     label = ""
     if local is not None:
         label = transport_label(

@@ -24,6 +24,7 @@ from roomtone.measure.cells import (
     Timed,
     covered_ms,
     mean_of,
+    mean_of_all,
 )
 from roomtone.measure.counters import Flow, Key
 from roomtone.measure.round_trips import Trip
@@ -47,7 +48,7 @@ Value = int | float
 class Grid(Struct, gc=False):
     """Intervals of `size_ms`, number i from origin_ms + i * size_ms, cut to [low_ms, high_ms)."""
 
-    origin_ms: int
+    origin_ms: float
     size_ms: float
     low_ms: float
     high_ms: float
@@ -78,7 +79,7 @@ class Grid(Struct, gc=False):
         edge_low = edge_high = float("-inf")
         for span in spans:
             low, high = span.start_ms, span.end_ms
-            if edge_low <= low < high <= edge_high:
+            if edge_low <= low and high <= edge_high:
                 parts.append(span)
                 continue
             if high <= bottom:
@@ -101,36 +102,59 @@ class Grid(Struct, gc=False):
     def holding(self, at_ms: float) -> tuple[int, float, float]:
         """The interval that holds a time: its number, and its edges within the grid."""
         number = self.first(at_ms)
-        if at_ms >= self.origin_ms + (number + 1) * self.size_ms:
-            number += 1  # an edge that rounding put into the interval before
         low_ms = self.origin_ms + number * self.size_ms
         high_ms = self.origin_ms + (number + 1) * self.size_ms
-        return number, max(low_ms, self.low_ms), min(high_ms, self.high_ms)
+        if at_ms >= high_ms:  # an edge that rounding put into the interval before
+            number += 1
+            low_ms = self.origin_ms + number * self.size_ms
+            high_ms = self.origin_ms + (number + 1) * self.size_ms
+        if low_ms < self.low_ms:
+            low_ms = self.low_ms
+        if high_ms > self.high_ms:
+            high_ms = self.high_ms
+        return number, low_ms, high_ms
+
+
+class Window(Struct):
+    """The intervals `numbers` of a grid, which are to be told.
+
+    `reach` is the grid cut to them. `starts`: when they start (ms), with the one before and after;
+    `flows`: whether any part of them lies in a run, with the one before.
+    """
+
+    grid: Grid
+    numbers: range
+    reach: Grid
+    starts: list[int]
+    flows: list[bool]
+
+    def start_ms(self, number: int) -> int:
+        """When one of them starts, or the one after them."""
+        return self.starts[number - self.numbers.start + 1]
 
 
 class Trips(Struct):
-    """Round trips by interval, each group dealt once: streams of a connection share theirs."""
+    """Means of round trips by interval, each group's found once: streams of a connection share."""
 
-    dealt: dict[tuple[float, ...], dict[int, list[Trip]]] = field(default_factory=dict)
-    means: dict[tuple[float, ...], dict[int, Mean]] = field(default_factory=dict)
+    of_group: dict[tuple[float, ...], dict[int, Mean]] = field(default_factory=dict)
+    of_groups: dict[tuple[float, ...], dict[int, Mean]] = field(default_factory=dict)
 
     def of(self, groups: list[list[Trip]], reach: Grid) -> dict[int, Mean]:
         """The means of groups of round trips by the interval's number."""
         where = (reach.origin_ms, reach.low_ms, reach.high_ms)
         key = (*where, *map(id, groups))
-        if (known := self.means.get(key)) is not None:
+        if (known := self.of_groups.get(key)) is not None:
             return known
-        each: dict[int, list[list[Trip]]] = {}
+        each: dict[int, list[Mean]] = {}
         for group in groups:
             mine = (*where, id(group))
-            if mine not in self.dealt:
-                self.dealt[mine] = reach.deal(group)
-            for number, trips in self.dealt[mine].items():
-                each.setdefault(number, []).append(trips)
-        found = self.means[key] = {
-            number: mean_of([*itertools.chain.from_iterable(trips)])
-            for number, trips in each.items()
-        }
+            if mine not in self.of_group:
+                dealt = reach.deal(group)
+                self.of_group[mine] = {number: mean_of(trips) for number, trips in dealt.items()}
+            for number, mean in self.of_group[mine].items():
+                each.setdefault(number, []).append(mean)
+        found = {number: mean_of_all(means) for number, means in each.items()}
+        self.of_groups[key] = found
         return found
 
 
@@ -194,10 +218,10 @@ def bridged(flows: Iterable[Flow], limit_ms: float) -> Spans:
     return tuple(found)
 
 
-def samples(lane: Lane, grid: Grid, numbers: range) -> dict[int, Sample]:
-    """A sample for each of the intervals `numbers` in which anything flowed."""
+def samples(lane: Lane, window: Window) -> dict[int, Sample]:
+    """A sample for each interval of a window in which anything flowed."""
     cells: dict[int, Cell] = {}
-    reach = grid.narrowed(numbers)
+    grid, reach = window.grid, window.reach
     for key, flows in lane.flows.items():
         for number, carried in reach.deal(flows).items():
             if (cell := cells.get(number)) is None:
@@ -223,9 +247,13 @@ def add_trips(cells: dict[int, Cell], lane: Lane, reach: Grid, enough_ms: float)
     """Give intervals their round trips: those of RTCP, of checks where there are not enough."""
     rtcp = lane.trips.of(lane.rtcp, reach)
     for number, cell in cells.items():
-        cell.rtcp = rtcp.get(number, UNKNOWN)
-        if covered_ms(cell.rtcp.spans) < enough_ms:
-            cell.stun = lane.trips.of(lane.stun, reach).get(number, UNKNOWN)
+        mean = rtcp.get(number, UNKNOWN)
+        if covered_ms(mean.spans) >= enough_ms:
+            cell.trips = mean
+            continue
+        mean = lane.trips.of(lane.stun, reach).get(number, UNKNOWN)
+        if covered_ms(mean.spans) >= enough_ms:
+            cell.trips, cell.trips_of = mean, "stun"
 
 
 def sample(cell: Cell, enough_ms: float, end_ms: float) -> Sample:
@@ -235,20 +263,21 @@ def sample(cell: Cell, enough_ms: float, end_ms: float) -> Sample:
     """
     values: dict[Column, Value] = {}
     origins: dict[Column, Origin] = {}
-    counted_there = covered_ms(cell.of_receiver.spans) >= enough_ms
-    losses = cell.of_receiver if counted_there else cell.losses
+    whole_ms = covered_ms(cell.spans)
+    losses = cell.losses
+    if cell.of_receiver.spans and covered_ms(cell.of_receiver.spans) >= enough_ms:
+        losses = cell.of_receiver
     if (
         losses.expected >= PACKETS_MIN - ROUNDING_SLACK
-        and covered_ms(losses.spans) >= enough_ms
+        and (whole_ms if losses.spans is cell.spans else covered_ms(losses.spans)) >= enough_ms
         and (not losses.estimated or loss_is_sure(losses, end_ms))
     ):
         values["packetLoss"] = round(min(max(100 * losses.lost / losses.expected, 0.0), 100.0), 2)
         origins["packetLoss"] = loss_origin(cell, losses)
-    if covered_ms(cell.rtcp.spans) >= enough_ms:
-        values["latency"], origins["latency"] = round(cell.rtcp.value(), 1), "rtcp"
-    elif covered_ms(cell.stun.spans) >= enough_ms:
-        values["latency"], origins["latency"] = round(cell.stun.value(), 1), "stun"
-    rate = bit_rate_of(cell) if covered_ms(cell.bits_spans) >= enough_ms else None
+    if cell.trips.weight:
+        values["latency"], origins["latency"] = round(cell.trips.value(), 1), cell.trips_of
+    bits_ms = whole_ms if cell.bits_spans is cell.spans else covered_ms(cell.bits_spans)
+    rate = bit_rate_of(cell, whole_ms) if bits_ms >= enough_ms else None
     if rate is not None and (not cell.bits_may_go or bit_rate_is_sure(cell, rate, end_ms)):
         values["mediaBitRate"] = rounded_bit_rate(rate)
         origins["mediaBitRate"] = (
@@ -257,10 +286,10 @@ def sample(cell: Cell, enough_ms: float, end_ms: float) -> Sample:
     jitter = jitter_of(cell.parts.values(), enough_ms)
     if jitter is not None:
         values["jitter"] = round(jitter, 1)
-    tallest, *others = cell.parts.values()
-    if others:
+    tallest = next(iter(cell.parts.values()))
+    if len(cell.parts) > 1:
         tallest = max(cell.parts.values(), key=lambda part: (part.height, part.packets))
-    if covered_ms(cell.spans) >= enough_ms:
+    if whole_ms >= enough_ms:
         if tallest.height:
             values["resolutionHeight"] = round(tallest.height)
         if tallest.frames_ms:
@@ -287,15 +316,18 @@ def loss_is_sure(losses: Losses, end_ms: float) -> bool:
     return certain and until_end(losses.spans, end_ms)
 
 
-def bit_rate_of(cell: Cell) -> float | None:
-    """Bit/s of all streams together; None where one of them is unknown for most of its time."""
+def bit_rate_of(cell: Cell, covered: float) -> float | None:
+    """Bit/s of all streams together; None where one of them is unknown for most of its time.
+
+    `covered`: ms in which any of them flowed.
+    """
     total = 0.0
     for part in cell.parts.values():
         if part.bits_ms < COVERAGE_MIN * part.ms - ROUNDING_SLACK:
             return None
         if part.bits_ms:
             total += part.bits * part.ms / part.bits_ms
-    return 1000 * total / covered_ms(cell.spans)
+    return 1000 * total / covered
 
 
 def bit_rate_is_sure(cell: Cell, bits_per_s: float, end_ms: float) -> bool:

@@ -5,7 +5,7 @@ and bytesSent but not in retransmitted*: no counter tells it apart (docs/decisio
 """
 
 import bisect
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Sequence
 from typing import Final
 
 from msgspec import Struct, field
@@ -14,7 +14,7 @@ from roomtone.measure.snapshot import Row
 
 Chain = Sequence[tuple[float, Row]]
 """A stream's rows with their times in ms, at least one."""
-HOLD_MS: Final = 10_000
+HOLD_MS: Final = 10_000.0
 """Padding to win back the rate went on for up to 6 s after a loss in all calls recorded; it goes
 out on any stream of the connection, whichever had lost."""
 DOUBT_POINTS_MAX: Final = 1.0
@@ -46,50 +46,69 @@ class Quiet(Struct):
         return first == len(self.lows_ms) or self.lows_ms[first] >= end_ms
 
 
-def quiet(chains: Iterable[Chain]) -> Quiet:
-    """What all outgoing streams of a connection tell together."""
-    found = Quiet()
-    for low_ms, high_ms in sorted(span for chain in chains for span in losing(chain)):
-        if found.lows_ms and low_ms <= found.highs_ms[-1]:
-            found.highs_ms[-1] = max(found.highs_ms[-1], high_ms)
-        else:
-            found.lows_ms.append(low_ms)
-            found.highs_ms.append(high_ms)
-    return found
-
-
-def losing(chain: Chain) -> Iterator[tuple[float, float]]:
-    """Spans in which one stream lost, as the far end reports it, each with `HOLD_MS` after it.
+class Losing(Struct, array_like=True):
+    """When one stream lost, as the far end reports it, each span with `HOLD_MS` after it.
 
     Between two reports it lost at any time. What was sent after the last report may have been lost.
     A stream without a report at first begins there, with nothing lost. What the far end asked for
     again was late at least: on a road that loses nothing and changes the order, padding was up to
     eight times the media.
     """
-    known_ms, sending_ms, packets = chain[0][0], 0.0, 0.0
-    lost = 0.0 if chain[0][1].remote is None else None
-    before_ms, again = chain[0][0], chain[0][1].retransmitted
-    for at_ms, row in chain:
-        if row.packets != packets:
-            packets, sending_ms = row.packets, at_ms
-        if row.retransmitted != again:
-            yield before_ms, at_ms + HOLD_MS
-            again = row.retransmitted
-        before_ms, remote = at_ms, row.remote
-        if remote is None or remote.lost is None:
-            continue
-        heard_ms = remote.at_ms
-        if heard_ms > at_ms:
-            heard_ms = at_ms
-        if heard_ms < known_ms:
-            heard_ms = known_ms
-        if remote.lost != lost:
-            if lost is not None:
-                yield known_ms, heard_ms + HOLD_MS
-            lost = remote.lost
-        known_ms = heard_ms
-    if sending_ms > known_ms:
-        yield known_ms, sending_ms
+
+    known_ms: float
+    lost: float | None
+    again: float
+    packets: float = 0.0
+    sending_ms: float = 0.0
+    spans: list[tuple[float, float]] = field(default_factory=list)
+
+    def follow(self, chain: Chain) -> None:
+        """Take in rows that follow; the first may be the last that is known."""
+        known_ms, lost, again, packets = self.known_ms, self.lost, self.again, self.packets
+        before_ms = chain[0][0]
+        for at_ms, row in chain:
+            if row.packets != packets:
+                packets, self.sending_ms = row.packets, at_ms
+            if row.retransmitted != again:
+                self.spans.append((before_ms, at_ms + HOLD_MS))
+                again = row.retransmitted
+            before_ms, remote = at_ms, row.remote
+            if remote is None or remote.lost is None:
+                continue
+            heard_ms = remote.at_ms
+            if heard_ms > at_ms:
+                heard_ms = at_ms
+            if heard_ms < known_ms:
+                heard_ms = known_ms
+            if remote.lost != lost:
+                if lost is not None:
+                    self.spans.append((known_ms, heard_ms + HOLD_MS))
+                lost = remote.lost
+            known_ms = heard_ms
+        self.known_ms, self.lost, self.again, self.packets = known_ms, lost, again, packets
+
+
+def losing(chain: Chain) -> Losing:
+    """Of a stream that begins."""
+    at_ms, row = chain[0]
+    return Losing(at_ms, 0.0 if row.remote is None else None, row.retransmitted)
+
+
+def quiet(streams: Iterable[Losing]) -> Quiet:
+    """What all outgoing streams of a connection tell together."""
+    spans: list[tuple[float, float]] = []
+    for one in streams:
+        spans += one.spans
+        if one.sending_ms > one.known_ms:
+            spans.append((one.known_ms, one.sending_ms))
+    found = Quiet()
+    for low_ms, high_ms in sorted(spans):
+        if found.lows_ms and low_ms <= found.highs_ms[-1]:
+            found.highs_ms[-1] = max(found.highs_ms[-1], high_ms)
+        else:
+            found.lows_ms.append(low_ms)
+            found.highs_ms.append(high_ms)
+    return found
 
 
 def certain(lost: float, expected: float, fewest: float) -> bool:

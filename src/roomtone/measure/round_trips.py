@@ -1,18 +1,16 @@
 """Round trips: from the far end's RTCP reports, and from connectivity checks."""
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from typing import Final
 
-from msgspec import Struct
+from msgspec import Struct, field
 
-from roomtone.measure.counters import grown
-from roomtone.measure.rtcp import Point
-from roomtone.measure.snapshot import Remote, Snapshot
+from roomtone.measure.snapshot import Remote, Snapshot, Stun
 
-RTT_MS_MAX: Final = 60_000
+RTT_MS_MAX: Final = 60_000.0
 
 
-class Trip(Struct, gc=False):
+class Trip(Struct, array_like=True, gc=False):
     """A round trip time that holds for a span."""
 
     start_ms: float
@@ -24,51 +22,48 @@ class Trip(Struct, gc=False):
         return Trip(low_ms, high_ms, self.rtt_ms)
 
 
-def reported(runs: Iterable[Sequence[Point]], limit_ms: int) -> list[Trip]:
-    """Round trips from RTCP: the mean of what was measured between two reports, else the last.
-
-    Reports that brought no new measurement are passed over.
-    """
-    found: list[Trip] = []
-    for run in runs:
-        before: Point | None = None
-        for point in run:
-            if before is not None:
-                if point.remote.rtt_count and point.remote.rtt_count == before.remote.rtt_count:
-                    continue
-                rtt_ms = rtcp_rtt_ms(before.remote, point.remote)
-                span_ms = point.at_ms - before.at_ms
-                if rtt_ms and rtt_ms <= RTT_MS_MAX and 0 < span_ms <= limit_ms:
-                    found.append(Trip(before.at_ms, point.at_ms, rtt_ms))
-            before = point
-    return found
-
-
 def rtcp_rtt_ms(before: Remote, after: Remote) -> float | None:
     """d totalRoundTripTime / d roundTripTimeMeasurements, or roundTripTime without the two."""
-    if after.rtt_total_s is not None and after.rtt_count is not None:
-        total = grown(before.rtt_total_s, after.rtt_total_s)
-        count = grown(before.rtt_count, after.rtt_count)
-        if total is not None and count is not None:
-            return 1000 * total / count if count else None
-    return 1000 * after.rtt_s if after.rtt_s is not None else None
+    total, count = after.rtt_total_s, after.rtt_count
+    total_before, count_before = before.rtt_total_s, before.rtt_count
+    if (
+        total is not None
+        and count is not None
+        and total_before is not None
+        and count_before is not None
+        and total >= total_before
+        and count >= count_before
+    ):
+        count -= count_before
+        return 1000.0 * (total - total_before) / count if count else None
+    return 1000.0 * after.rtt_s if after.rtt_s is not None else None
 
 
-def checked(chain: Sequence[Snapshot], limit_ms: int) -> list[Trip]:
-    """Round trips from connectivity checks of one connection (totalRoundTripTime is in s)."""
-    found: list[Trip] = []
-    known: Snapshot | None = None
-    for snapshot in chain:
-        if snapshot.stun is None:
-            continue
-        if known is not None and known.stun is not None and known.stun.pair == snapshot.stun.pair:
-            count = snapshot.stun.count - known.stun.count
-            total = snapshot.stun.total_s - known.stun.total_s
-            if count == 0:
+class Checks(Struct, array_like=True):
+    """Round trips from connectivity checks of one connection (totalRoundTripTime is in s).
+
+    `stun` is the latest that had new ones, of `stun_ms`; `seen_ms` is when any were last told of.
+    """
+
+    trips: list[Trip] = field(default_factory=list)
+    stun: Stun | None = None
+    stun_ms: float = 0.0
+    seen_ms: int = 0
+
+    def follow(self, shots: Sequence[Snapshot], limit_ms: float) -> None:
+        """Take in snapshots that follow; the first may be the last that is known."""
+        for shot in shots:
+            stun, known = shot.stun, self.stun
+            if stun is None:
                 continue
-            span_ms = snapshot.at_ms - known.at_ms
-            fits = count > 0 and 0 < 1000 * total <= RTT_MS_MAX * count
-            if fits and 0 < span_ms <= limit_ms:
-                found.append(Trip(known.at_ms, snapshot.at_ms, 1000 * total / count))
-        known = snapshot
-    return found
+            self.seen_ms = shot.at_ms
+            if known is not None and known.pair == stun.pair:
+                count = stun.count - known.count
+                total = stun.total_s - known.total_s
+                if count == 0:
+                    continue
+                at_ms = float(shot.at_ms)
+                fits = count > 0 and 0 < 1000 * total <= RTT_MS_MAX * count
+                if fits and 0 < at_ms - self.stun_ms <= limit_ms:
+                    self.trips.append(Trip(self.stun_ms, at_ms, 1000 * total / count))
+            self.stun, self.stun_ms = stun, float(shot.at_ms)

@@ -5,21 +5,21 @@ had come in order) and where the runs of each kind of stream began. Older interv
 are the store's.
 """
 
-import itertools
 import math
-from collections.abc import Iterator, Sequence
-from operator import attrgetter
+from collections.abc import Sequence
+from copy import copy
 from typing import Final
 
-from roomtone.measure import counters, padding, round_trips, rtcp
 from roomtone.measure import far as far_ends
-from roomtone.measure.counters import Key
-from roomtone.measure.gaps import SETTLE_MS, gap_ms
-from roomtone.measure.intervals import Grid, Lane, Sample, Trips, samples
+from roomtone.measure import padding
+from roomtone.measure.counters import sure_bits
+from roomtone.measure.followed import Following
+from roomtone.measure.gaps import gap_ms
+from roomtone.measure.intervals import Lane, Sample, Trips, Window, samples
 from roomtone.measure.origins import Span, note
-from roomtone.measure.runs import entries, in_phase, keep_runs, legs_of, overlap, touched_numbers
-from roomtone.measure.settled import Followed, open_since, settle
-from roomtone.measure.snapshot import Row, Seen, Snapshot
+from roomtone.measure.runs import Windows, entries, in_phase, keep_runs, legs_of, overlap
+from roomtone.measure.settled import keep_following, open_since, settle
+from roomtone.measure.snapshot import Seen
 from roomtone.measure.state import Measured, Run, State, forget, pack, take, unpack
 from roomtone.model import STREAM_KINDS, Column, Stream, StreamKind
 
@@ -29,8 +29,6 @@ AHEAD_MS_MAX: Final = round(1000 * HORIZON_S_DEFAULT)
 comes at the right time after it is not late."""
 INTERVALS_MAX: Final = 3_600
 """Intervals that one call may reach back from its newest report; earlier reports are late."""
-
-kind_and_ssrc: Final = attrgetter("kind", "ssrc")
 
 
 def advance(
@@ -69,7 +67,8 @@ def advance(
     touched = [span[:2] for span in (taken, again) if span is not None]
     if not touched or not known.connections:
         return state, measured
-    limits = {name: gap_ms(shots.times()) for name, shots in known.connections.items()}
+    times = {name: shots.times() for name, shots in known.connections.items()}
+    limits = {name: gap_ms(taken_ms) for name, taken_ms in times.items()}
     limit_ms = max(limits.values())
     low_ms = min(low for low, _ in touched) - limit_ms
     high_ms = max(high for _, high in touched) + limit_ms
@@ -79,25 +78,33 @@ def advance(
         settled = None
     if settled:
         low_ms, needed_ms = settled.at_ms, settled.needed_ms
+    following = settled.following if settled else {}
     span = (needed_ms, high_ms + limit_ms + size_ms)
-    lanes, open_ms = lanes_of(known, limits, span, far or {}, measured)
+    lanes, open_ms = lanes_of(known, times, limits, span, following, far or {}, measured)
     flowed = legs_by_kind(known, lanes, limits)
     if not settled and begun_before(known, flowed, needed_ms):
         measured.received.clear()
-        lanes, open_ms = lanes_of(known, limits, (0, span[1]), far or {}, measured)
+        following = {}
+        lanes, open_ms = lanes_of(
+            known, times, limits, (0, span[1]), following, far or {}, measured
+        )
         flowed = legs_by_kind(known, lanes, limits)
+    windows = Windows(size_ms, (low_ms, high_ms), known.kept_ms)
     for kind, legs in flowed.items():
-        unsaid_ms = tell(known, kind, lanes[kind], legs, measured, (low_ms, high_ms), size_ms)
+        unsaid_ms = tell(known, kind, lanes[kind], legs, measured, windows)
         open_ms = min(open_ms, max(unsaid_ms, known.newest_ms - limit_ms))
     known.settled = settle(known, flowed, open_ms, limit_ms, size_ms)
+    if not far:  # else all is measured anew next time, too
+        keep_following(known.settled, following, times)
     forget(known, keep_ms=1000 * horizon_s + 4 * limit_ms + size_ms)
-    for shots in known.connections.values():
-        shots.seal(known.settled.needed_ms)
+    for name, shots in known.connections.items():
+        followed = name in known.settled.following
+        shots.seal(shots.open[-1].at_ms if followed else known.settled.needed_ms)
     return pack(known), measured
 
 
 def legs_by_kind(
-    known: State, lanes: dict[StreamKind, Lane], limits: dict[str, int]
+    known: State, lanes: dict[StreamKind, Lane], limits: dict[str, float]
 ) -> dict[StreamKind, list[Run]]:
     """When each kind flowed."""
     return {
@@ -121,132 +128,91 @@ def begun_before(known: State, flowed: dict[StreamKind, list[Run]], looked_ms: f
 
 def lanes_of(
     known: State,
-    limits: dict[str, int],
+    times: dict[str, list[int]],
+    limits: dict[str, float],
     span: tuple[float, float],
+    following: dict[str, Following],
     far: far_ends.Far,
     measured: Measured,
 ) -> tuple[dict[StreamKind, Lane], float]:
     """All that the snapshots between two times tell, by kind of stream.
 
-    And from when on reports in order may change it (ms). What it tells of other participants'
-    streams goes to `measured`.
+    And from when on reports in order may change it (ms). `following`: what is known of connections
+    already, and then of those that were looked at to their last snapshot. What is told of other
+    participants' streams goes to `measured`.
     """
     lanes: dict[StreamKind, Lane] = {}
     trips = Trips()
     open_ms = float(known.newest_ms)
     for name, shots in known.connections.items():
-        looked, limit_ms = shots.between(*span), limits[name]
-        followed = [
-            Followed(key, chain, settled_ms)
-            for key, chain, settled_ms in chains(name, looked, limit_ms)
-        ]
-        add_streams(lanes, trips, followed, limit_ms, far, measured)
-        checks = round_trips.checked(looked, limit_ms)
-        add_trips(lanes, followed, checks, limit_ms)
-        last_ms = shots.open[-1].at_ms
-        if looked[-1].at_ms != last_ms:
+        one, limit_ms, last_ms = following.get(name), limits[name], shots.open[-1].at_ms
+        if one is not None and one.limit_ms == limit_ms:
+            one.follow(shots.since(one.at_ms))
+        else:
+            one = Following(limit_ms)
+            one.follow(shots.between(*span))
+        if not one.replies and not any(one.sent_trips()):
+            one = Following(limit_ms, replies=True)
+            one.follow(shots.between(*span))
+        add_streams(lanes, trips, name, one, far, measured)
+        add_trips(lanes, one)
+        if one.at_ms != last_ms:
+            following.pop(name, None)
             open_ms = min(open_ms, last_ms - limit_ms)
-        elif known.newest_ms - last_ms <= limit_ms:
-            open_ms = min(open_ms, open_since(followed, checks, looked, limit_ms))
+            continue
+        following[name] = one
+        if known.newest_ms - last_ms <= limit_ms:
+            open_ms = min(open_ms, open_since(one, times[name], span[0]))
     return lanes, open_ms
 
 
 def add_streams(
     lanes: dict[StreamKind, Lane],
     trips: Trips,
-    followed: list[Followed],
-    limit_ms: int,
+    name: str,
+    following: Following,
     far: far_ends.Far,
     measured: Measured,
 ) -> None:
     """Add one connection's streams, with what their receivers counted of those that it sends."""
-    quiet = padding.quiet(one.chain for one in followed if one.key[1].endswith("Out"))
-    for one in followed:
-        _, kind, ssrc = one.key
-        if (lane := lanes.get(kind)) is None:
-            lane = lanes[kind] = Lane(trips=trips)
-        one.flows = flows = counters.flows(one.chain, limit_ms, quiet, one.settled_ms)
-        if kind.endswith("Out"):
-            one.told = rtcp.points(one.chain, limit_ms, one.settled_ms)
-            reports = rtcp.heard(one.told, limit_ms)
-            theirs = far.get(ssrc)
-            if theirs and far_ends.agrees(theirs, one.told):
+    streams = following.streams()
+    quiet = padding.quiet(one.losing for one in streams if one.losing is not None)
+    for one in streams:
+        key = (name, one.kind, one.ssrc)
+        if (lane := lanes.get(one.kind)) is None:
+            lane = lanes[one.kind] = Lane(trips=trips)
+        flows = one.counted.flows
+        if one.losing is not None and one.reports is not None:
+            flows, reports = sure_bits(flows, quiet), one.reports.heard
+            theirs = far.get(one.ssrc)
+            if theirs and far_ends.agrees(theirs, one.reports.runs):
+                flows, reports = list(map(copy, flows)), list(map(copy, reports))
                 far_ends.fill_bits(flows, theirs)
-                lane.counted.setdefault(one.key, []).extend(far_ends.heard(theirs, reports))
-            lane.heard.setdefault(one.key, []).extend(reports)
-        elif spans := far_ends.carried(kind, one.chain, flows):
-            measured.received.setdefault(ssrc, []).extend(spans)
+                lane.counted.setdefault(key, []).extend(far_ends.heard(theirs, reports))
+            lane.heard.setdefault(key, []).extend(reports)
+        elif spans := far_ends.carried(one.kind, flows):
+            measured.received.setdefault(one.ssrc, []).extend(spans)
         if flows:
-            lane.flows.setdefault(one.key, []).extend(flows)
+            lane.flows.setdefault(key, []).extend(flows)
 
 
-def add_trips(
-    lanes: dict[StreamKind, Lane],
-    followed: list[Followed],
-    checks: list[round_trips.Trip],
-    limit_ms: int,
-) -> None:
+def add_trips(lanes: dict[StreamKind, Lane], following: Following) -> None:
     """Add one connection's round trips, also to the streams that have none themselves.
 
     An incoming stream's latency is that of the connection: of the far end's reports on what this
     end sends, else of its sender reports' replies (webrtc-stats, remote-outbound roundTripTime).
     """
-    sent: list[list[round_trips.Trip]] = []
-    incoming: list[Followed] = []
-    for one in followed:
-        _, kind, _ = one.key
-        if kind.endswith("Out"):
-            own = round_trips.reported(one.told, limit_ms)
-            lanes[kind].rtcp.append(own)
-            sent.append(own)
-        else:
-            incoming.append(one)
-    if any(sent):
-        for kind in {one.key[1] for one in incoming}:
-            lanes[kind].rtcp += sent
-    else:
-        for one in incoming:
-            one.told = rtcp.points(one.chain, limit_ms, one.settled_ms)
-            lanes[one.key[1]].rtcp.append(round_trips.reported(one.told, limit_ms))
-    for kind in {one.key[1] for one in followed}:
-        lanes[kind].stun.append(checks)
-
-
-def chains(
-    name: str, shots: list[Snapshot], limit_ms: int
-) -> Iterator[tuple[Key, list[tuple[float, Row]], float]]:
-    """Each stream's rows in snapshots that follow each other; absence or a gap ends a chain.
-
-    The time is when the connection had settled after the gap before.
-    """
-    gaps = [
-        place
-        for place, (before, shot) in enumerate(itertools.pairwise(shots), start=1)
-        if shot.at_ms - before.at_ms > limit_ms
-    ]
-    for first, end in itertools.pairwise([0, *gaps, len(shots)]):
-        settled_ms = shots[first].at_ms + SETTLE_MS if first else 0.0
-        for key, chain in unbroken(name, shots[first:end]):
-            yield key, chain, settled_ms
-
-
-def unbroken(name: str, shots: list[Snapshot]) -> Iterator[tuple[Key, list[tuple[float, Row]]]]:
-    """Each stream's rows in snapshots without a gap; absence ends a chain."""
-    streams = [[*map(kind_and_ssrc, shot.rows)] for shot in shots]
-    if streams.count(streams[0]) == len(streams) and len({*streams[0]}) == len(streams[0]):
-        times = [float(shot.at_ms) for shot in shots]
-        columns = zip(*[shot.rows for shot in shots], strict=True)
-        for (kind, ssrc), column in zip(streams[0], columns, strict=True):
-            yield (name, kind, ssrc), [*zip(times, column, strict=True)]
-        return
-    open_chains: dict[Key, list[tuple[float, Row]]] = {}
-    for shot in shots:
-        rows = {(name, row.kind, row.ssrc): row for row in shot.rows}
-        for key in [key for key in open_chains if key not in rows]:
-            yield key, open_chains.pop(key)
-        for key, row in rows.items():
-            open_chains.setdefault(key, []).append((float(shot.at_ms), row))
-    yield from open_chains.items()
+    sent = following.sent_trips()
+    incoming: set[StreamKind] = set()
+    for one in following.streams():
+        if one.losing is None:
+            incoming.add(one.kind)
+        if one.reports is not None and (one.losing is not None or not any(sent)):
+            lanes[one.kind].rtcp.append(one.reports.trips)
+    for kind in incoming if any(sent) else ():
+        lanes[kind].rtcp += sent
+    for kind in {one.kind for one in following.streams()}:
+        lanes[kind].stun.append(following.checks.trips)
 
 
 def tell(
@@ -255,38 +221,43 @@ def tell(
     lane: Lane,
     flowed: list[Run],
     measured: Measured,
-    touched: tuple[float, float],
-    size_ms: float,
+    windows: Windows,
 ) -> float:
-    """Add the samples of one kind that lie in the touched time to what was measured.
+    """Add the samples of one kind that are to be told to what was measured.
 
     Returns the end of the last that is known (ms): those behind it are told with the next known.
     """
     told: list[Stream] = []
     origins: dict[Column, list[Span]] = {}
-    unsaid_ms = touched[1]
-    for legs in in_phase(flowed, size_ms):
-        grid = Grid(legs[0].origin_ms, size_ms, legs[0].start_ms, legs[-1].end_ms)
-        numbers = touched_numbers(grid, touched, known.kept_ms)
-        if not numbers:
-            unsaid_ms = grid.start_ms(grid.first(grid.high_ms))
+    unsaid_ms: float = windows.touched[1]
+    for legs in in_phase(flowed, windows.size_ms):
+        window = windows.of(legs)
+        if not window.numbers:
+            unsaid_ms = window.grid.start_ms(window.grid.first(window.grid.high_ms))
             continue
-        found = samples(lane, grid, numbers)
-        if streams := entries(found, grid, legs, numbers):
+        found = samples(lane, window)
+        if streams := entries(found, window):
             told += streams
-            note_origins(origins, found, grid)
+            note_origins(origins, found, window)
             keep_runs(known, kind, legs)
         known_until = [number + 1 for number in found if found[number].known()]
-        unsaid_ms = grid.start_ms(max(known_until, default=numbers[0]))
+        unsaid_ms = window.start_ms(max(known_until, default=window.numbers[0]))
     if told:
         measured.streams[kind] = told
         measured.origins[kind] = origins
     return unsaid_ms
 
 
-def note_origins(origins: dict[Column, list[Span]], found: dict[int, Sample], grid: Grid) -> None:
-    """Add where the samples' figures are from."""
-    for number in sorted(found):
-        start_ms, end_ms = grid.start_ms(number), grid.start_ms(number + 1)
-        for column, origin in found[number].origins.items():
+def note_origins(
+    origins: dict[Column, list[Span]], found: dict[int, Sample], window: Window
+) -> None:
+    """Add where the samples' figures are from, neighbours that agree together."""
+    numbers = sorted(found)
+    while numbers:
+        first = last = numbers.pop(0)
+        whose = found[first].origins
+        while numbers and numbers[0] == last + 1 and found[numbers[0]].origins == whose:
+            last = numbers.pop(0)
+        start_ms, end_ms = window.start_ms(first), window.start_ms(last + 1)
+        for column, origin in whose.items():
             note(origins.setdefault(column, []), start_ms, end_ms, origin)

@@ -1,70 +1,39 @@
 """How far back reports that come in order can reach: what they may change, and what that takes."""
 
-from collections.abc import Iterable, Mapping, Sequence
+import bisect
+from collections.abc import Mapping, Sequence
 
-from msgspec import Struct, field
-
-from roomtone.measure.counters import Flow, Key
-from roomtone.measure.round_trips import Trip
-from roomtone.measure.rtcp import Point
+from roomtone.measure.followed import Following
 from roomtone.measure.runs import overlap
-from roomtone.measure.snapshot import Row, Snapshot
 from roomtone.measure.state import Run, Settled, State
 from roomtone.model import StreamKind
 
 
-class Followed(Struct):
-    """One stream's unbroken rows, what they tell, and the far end's reports among them.
+def open_since(following: Following, times: Sequence[int], needed_ms: float) -> float:
+    """From when on a connection's next report may change something of what was told.
 
-    `settled_ms` is when the connection had settled after a gap. `told` is [] where nobody looked
-    for such reports.
+    Never more than its limit back: longer silence is a gap. From a snapshot on, as what lies
+    between two of them (`times`) changes as a whole. Those from before `needed_ms` on were looked
+    at.
     """
-
-    key: Key
-    chain: list[tuple[float, Row]]
-    settled_ms: float
-    told: list[list[Point]] = field(default_factory=list)
-    flows: list[Flow] = field(default_factory=list)
-
-
-def open_since(
-    streams: Iterable[Followed], checks: Sequence[Trip], shots: Sequence[Snapshot], limit_ms: int
-) -> float:
-    """From when on a connection's next report may change something of what `shots` tell.
-
-    Never more than `limit_ms` back: longer silence is a gap. From a snapshot on, as what lies
-    between two of them changes as a whole.
-    """
-    last_ms = shots[-1].at_ms
-    since = [stream_open_since(one) for one in streams if one.chain[-1][0] == last_ms]
-    if any(shot.stun is not None for shot in shots):
-        since.append(checks[-1].end_ms if checks else last_ms - limit_ms)
+    last_ms, limit_ms, checks = following.at_ms, following.limit_ms, following.checks
+    since = [one.open_since() for one in following.open]
+    if checks.seen_ms >= last_before(times, needed_ms):
+        since.append(checks.trips[-1].end_ms if checks.trips else last_ms - limit_ms)
     open_ms = max(min(since, default=last_ms), last_ms - limit_ms)
-    return next((shot.at_ms for shot in reversed(shots) if shot.at_ms <= open_ms), open_ms)
+    return next((at_ms for at_ms in reversed(times) if at_ms <= open_ms), open_ms)
 
 
-def stream_open_since(one: Followed) -> float:
-    """From when on a stream's next row may change something.
-
-    Silence counts if the stream goes on. What the last two rows told is taken back if the next row
-    shows that a counter was too high (`plausible.takes_back`). The far end's next report tells of
-    all since its last, and of round trips since the last that was measured.
-    """
-    since = one.flows[-1].start_ms if one.flows else one.chain[0][0]
-    run = one.told[-1] if one.told else []
-    if not run:
-        return one.chain[0][0] if one.key[1].endswith("Out") else since
-    first = len(run) - 1
-    while first and run[first].remote.rtt_count == run[first - 1].remote.rtt_count:
-        first -= 1
-    return min(since, run[first].at_ms, run[-1].remote.at_ms)
+def last_before(times: Sequence[int], at_ms: float) -> int:
+    """The last of the times before one, or the first of all."""
+    return times[max(bisect.bisect_left(times, at_ms) - 1, 0)]
 
 
 def settle(
     known: State,
     flowed: Mapping[StreamKind, Sequence[Run]],
     at_ms: float,
-    limit_ms: int,
+    limit_ms: float,
     size_ms: float,
 ) -> Settled:
     """What is settled when later reports change nothing before `at_ms`.
@@ -83,3 +52,12 @@ def settle(
             if leg.end_ms >= start_ms:
                 needed_ms = min(needed_ms, start_ms)
     return Settled(at_ms, max(needed_ms, at_ms - size_ms) - limit_ms, limit_ms, size_ms)
+
+
+def keep_following(
+    settled: Settled, following: dict[str, Following], times: Mapping[str, Sequence[int]]
+) -> None:
+    """Keep what is known of connections, of the time that is needed, for the next post."""
+    settled.following = following
+    for name, one in following.items():
+        one.forget(float(last_before(times[name], settled.needed_ms)))

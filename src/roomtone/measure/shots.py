@@ -17,7 +17,7 @@ from roomtone.measure.snapshot import Snapshot
 
 PAGE_SHOTS: Final = 8
 PAGE_BYTES_MAX: Final = 16 * 2**20
-ZSTD_LEVEL: Final = 1
+ZSTD_LEVEL: Final = -1  # half the time of 1, and pages 2 % larger
 
 _decode: Final = msgspec.msgpack.Decoder(list[Snapshot]).decode
 _encode: Final = msgspec.msgpack.Encoder().encode
@@ -62,8 +62,12 @@ class Shots(Struct, array_like=True):
 
     def row_count(self) -> int:
         """Rows of all of them, and one more for each."""
-        rows = sum(page.rows for page in self.pages)
-        return len(self) + rows + sum(len(shot.rows) for shot in self.open)
+        count = len(self.open)
+        for page in self.pages:
+            count += len(page.times) + page.rows
+        for shot in self.open:
+            count += len(shot.rows)
+        return count
 
     def place(self, at_ms: int) -> int:
         """Where in `open` a snapshot of that time stands, or belongs."""
@@ -85,6 +89,11 @@ class Shots(Struct, array_like=True):
         if high_ms >= self.open[-1].at_ms:
             return self.open[first:]
         return self.open[first : bisect.bisect_right(self.open, high_ms, key=_at_ms) + 1]
+
+    def since(self, at_ms: int) -> list[Snapshot]:
+        """Snapshots from one of that time on."""
+        self.reopen(at_ms)
+        return self.open[bisect.bisect_left(self.open, at_ms, key=_at_ms) :]
 
     def seal(self, needed_ms: float) -> None:
         """Put into pages what is older than the last snapshot before a time; that one stays."""

@@ -7,6 +7,7 @@ import msgspec
 from msgspec import Struct, field
 
 from roomtone.measure.far import Carried
+from roomtone.measure.followed import Following
 from roomtone.measure.origins import Origins
 from roomtone.measure.shots import Shots
 from roomtone.measure.snapshot import Seen, Snapshot
@@ -17,7 +18,7 @@ STREAMS_MAX: Final = 1_000
 """Streams in the latest snapshots of all connections: measuring takes so much longer."""
 ROWS_MAX: Final = 20_000
 """Rows of all snapshots in a state; above it every other snapshot is given up."""
-FORMAT: Final = b"\x02"
+FORMAT: Final = b"\x03"
 """What a state begins with. Another number for every other shape, of snapshots too."""
 
 
@@ -61,15 +62,17 @@ class Touched(NamedTuple):
 class Settled(Struct, array_like=True):
     """What reports that come in order can no longer change, by the limit and size of intervals.
 
-    They change nothing before `at_ms`, and to measure from there takes snapshots from `needed_ms`.
+    They change nothing before `at_ms`, and to measure from there takes snapshots from `needed_ms`,
+    or what they told: `following` of each connection that was followed to its last one.
     """
 
     at_ms: float
     needed_ms: float
-    limit_ms: int
+    limit_ms: float
     size_ms: float
+    following: dict[str, Following] = field(default_factory=dict)
 
-    def holds(self, touched: Touched, limit_ms: int, size_ms: float) -> bool:
+    def holds(self, touched: Touched, limit_ms: float, size_ms: float) -> bool:
         """Whether what was touched came in order, and all else is as it was."""
         same = (limit_ms, size_ms) == (self.limit_ms, self.size_ms)
         return same and touched.in_order and touched.low_ms >= self.at_ms
@@ -139,13 +142,15 @@ def take(
         if at_ms < oldest_ms:
             measured.late += 1
             continue
+        before_ms = shots.open[place - 1].at_ms if place else at_ms
+        after_ms = shots.open[place].at_ms if place < len(shots.open) else at_ms
         # Its header fields are told once: what is kept holds no address.
         shots.open.insert(place, Snapshot(at_ms, shot.rows, shot.stun))
-        before_ms = shots.open[place - 1].at_ms if place else at_ms
-        after_ms = shots.open[place + 1].at_ms if place + 1 < len(shots.open) else at_ms
         in_order &= after_ms == at_ms
-        low_ms = before_ms if low_ms is None else min(low_ms, before_ms)
-        high_ms = max(high_ms, after_ms)
+        if low_ms is None or before_ms < low_ms:
+            low_ms = before_ms
+        if after_ms > high_ms:
+            high_ms = after_ms
         if at_ms >= known.newest_ms:
             known.newest_ms = at_ms
             add_header(measured.header, shot)
@@ -177,20 +182,27 @@ def forget(known: State, *, keep_ms: float) -> None:
     for shots in known.connections.values():
         if shots.forget(oldest_ms):
             known.kept_ms = max(known.kept_ms, oldest_ms)
-    while row_count(known) > ROWS_MAX and any(len(x) > 2 for x in known.connections.values()):
+    count = row_count(known)
+    while count > ROWS_MAX and any(len(x) > 2 for x in known.connections.values()):
         for shots in known.connections.values():
             shots.reopen(0)
             shots.open = [*shots.open[:-1:2], shots.open[-1]]
-    drop_eldest(known)
+        if known.settled is not None:
+            known.settled.following.clear()
+        count = row_count(known)
+    drop_eldest(known, count)
 
 
-def drop_eldest(known: State) -> None:
-    """Give up the connections that were silent longest, until the others are within the bounds."""
+def drop_eldest(known: State, count: int) -> None:
+    """Give up the connections that were silent longest, until the others are within the bounds.
+
+    `count`: the rows of all.
+    """
     connections = list(known.connections.values())
     over = [
         len(connections) - CONNECTIONS_MAX,
         sum(len(shots.open[-1].rows) for shots in connections) - STREAMS_MAX,
-        row_count(known) - ROWS_MAX,
+        count - ROWS_MAX,
     ]
     if max(over) <= 0:
         return
@@ -200,6 +212,8 @@ def drop_eldest(known: State) -> None:
         if max(over) <= 0:
             return
         del known.connections[name]
+        if known.settled is not None:
+            known.settled.following.pop(name, None)
         last = shots.open[-1]
         known.kept_ms = max(known.kept_ms, last.at_ms)
         over = [over[0] - 1, over[1] - len(last.rows), over[2] - shots.row_count()]
