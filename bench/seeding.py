@@ -10,7 +10,7 @@ from msgspec import UNSET
 
 from bench import data
 from bench.load import BenchError
-from roomtone import ingest, simulate
+from roomtone import ingest, score, scoring, simulate
 from roomtone.app import UPKEEP_EVERY_S
 from roomtone.model import (
     STREAM_KINDS,
@@ -25,6 +25,7 @@ from roomtone.store import Store, open_store
 
 ORG: Final = "bench"
 SILENCE_MS: Final = 300_000
+DAY_MS: Final = 24 * 3600 * 1000
 SEAL_LIMIT: Final = 500
 IDLE_STEPS: Final = round(60 / UPKEEP_EVERY_S)
 HOUR_MS: Final = 3_600_000
@@ -78,6 +79,26 @@ def idle(store: Store) -> None:
     for _ in range(IDLE_STEPS):
         with store.transaction():
             store.seal(wall_clock_ms(), silence_ms=SILENCE_MS, limit=SEAL_LIMIT)
+
+
+def keep_scores(folder: Path) -> None:
+    """End all meetings, and keep their scores, as upkeep does."""
+    store = open_store(folder)
+    try:
+        ended = 1
+        while ended:
+            with store.transaction():
+                store.seal(wall_clock_ms() + DAY_MS, silence_ms=SILENCE_MS, limit=SEAL_LIMIT)
+            stale = store.stale(None, model=score.VERSION, limit=SEAL_LIMIT)
+            for one in stale:
+                made = scoring.made_of(store, one)
+                assert made is not None
+                with store.transaction():
+                    assert store.put_scores(one.org, one.meeting, made)
+            ended = len(stale)
+        idle(store)
+    finally:
+        store.close()
 
 
 def whole(shape: Shape, meeting: int) -> list[MediaSession]:

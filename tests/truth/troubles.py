@@ -27,7 +27,7 @@ TROUBLE_S: Final = 75
 """Two intervals of 30 s, which causes look at, and what lies at their edges."""
 LONG_TROUBLE_S: Final = 170
 """A way is long when it is for five such intervals."""
-FINE_S: Final = 45
+FINE_S: Final = 35
 RUN_S, PERIOD_S = 0.003, 0.06
 """What the page on a busy computer gets; other programs alone leave it as much as it needs."""
 LARGE: Final = {"width": 1280, "height": 720, "frameRate": 30}
@@ -80,8 +80,10 @@ CALLS: Final[dict[str, tuple[Plan, Script]]] = {
 }
 
 
-ALONE: Final = ("CPU",)
-"""It is hard on all that goes on beside it."""
+HARD: Final = frozenset({"CPU"})
+"""Hard on what goes on beside it..."""
+PATIENT: Final = frozenset({"delay"})
+"""... and what does not mind."""
 
 
 def quality(name: str, folder: Path) -> dict[str, Any]:

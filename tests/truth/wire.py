@@ -15,7 +15,7 @@ CLOCKS_HZ: Final = {"audio": 48_000, "video": 90_000, "share": 90_000}
 JITTER_STEP_MAX: Final = 450_000
 """libwebrtc leaves out a step of more clock units: 5 s of video."""
 UNDER_WAY_S_MAX: Final = 1.0
-MOMENT_S: Final = 0.05
+MOMENT_S: Final = 0.1
 Span = tuple[float, float]
 
 
