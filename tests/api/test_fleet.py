@@ -107,6 +107,22 @@ def test_a_week_until_now_is_the_default(api: Api) -> None:
     assert answer["to"] == "2026-11-24T10:00:00.000Z"
 
 
+@pytest.mark.parametrize("path", ["", "/ranking"])
+@pytest.mark.parametrize(
+    "query",
+    [
+        {"from": "", "to": "0001-01-02"},
+        {"from": "0001-01-01"},
+        {"from": "0001-01-01", "to": "9999-12-31T23:59:59.999Z"},
+    ],
+)
+def test_what_would_be_before_the_first_year_begins_with_it(
+    told: Api, path: str, query: dict[str, str]
+) -> None:
+    found = asked(told, FLEET + path, **query)
+    assert found.get("before", found["from"]) == "0001-01-01T00:00:00.000Z"
+
+
 def test_other_organisations_are_not_seen(told: Api) -> None:
     assert asked(told, org="zeta", by="networkType")["lines"] == []
 
