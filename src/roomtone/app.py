@@ -24,7 +24,7 @@ from roomtone import api, score, scoring
 from roomtone.api.endpoint import routes_of
 from roomtone.cache import AnswerCache
 from roomtone.config import Settings, keep_ms, trusted_networks
-from roomtone.errors import Invalid, RoomtoneError
+from roomtone.errors import Invalid, RoomtoneError, TooMany
 from roomtone.limits import CollectorUse
 from roomtone.live import Hub
 from roomtone.metrics import Metrics
@@ -40,6 +40,9 @@ UPKEEP_EVERY_S: Final = 2.0
 SEAL_STEP_SESSIONS: Final = 10  # some 3 ms each, in which posts wait
 PURGE_STEP_MEETINGS: Final = 20
 SCORE_STEP_MEETINGS: Final = 20
+PUT_OFF_S: Final = 300.0
+PUT_OFF_MAX: Final = 1_000
+"""Meetings that could not be scored, and for how long others are scored instead."""
 CORS_MAX_AGE_S: Final = 3_600
 LISTEN_BACKLOG: Final = 2_048
 GARBAGE_OBJECTS_MAX: Final = 50_000
@@ -201,10 +204,11 @@ async def _upkeep_once(services: Services) -> None:
 async def _keep_scored(services: Services) -> None:
     """Score the meetings that have ended, and anew what a model or settings have made stale."""
     unsettled = True
+    put_off: dict[Stale, float] = {}
     while True:
         kept = 0
         try:
-            kept = await _score_once(services)
+            kept = await _score_once(services, put_off)
             unsettled |= kept > 0
             if unsettled and not kept:  # while many are scored anew it would be for nothing
                 await _settle_fleet(services)
@@ -217,22 +221,41 @@ async def _keep_scored(services: Services) -> None:
             await asyncio.sleep(UPKEEP_EVERY_S)
 
 
-async def _score_once(services: Services) -> int:
-    """Score a bounded number of stale meetings; return of how many the rows were kept."""
+async def _score_once(services: Services, put_off: dict[Stale, float]) -> int:
+    """Score a bounded number of stale meetings; return of how many the rows were kept.
+
+    One that fails ends the step and is put off, so that it is in nobody's way in the next.
+    """
     store, kept = services.store, 0
+    for one in [one for one, at in put_off.items() if time.monotonic() - at > PUT_OFF_S]:
+        del put_off[one]
     stale = await run_in_threadpool(
-        lambda: store.stale(None, model=score.VERSION, limit=SCORE_STEP_MEETINGS)
+        lambda: store.stale(None, model=score.VERSION, limit=SCORE_STEP_MEETINGS + len(put_off))
     )
     for one in stale:
+        if one in put_off:
+            continue
         started = time.perf_counter()
-        made = await run_in_threadpool(scoring.made_of, store, one)
-        if made is not None:
-            put = functools.partial(_put_scores, stale=one, made=made)
-            put_now = await services.writer.run(put)
-            services.metrics.scored.inc(put_now)
-            kept += put_now
+        try:
+            kept += await _score(services, one)
+        except TooMany:  # of what waits for the writer: it is not this meeting's fault
+            raise
+        except Exception:
+            if len(put_off) < PUT_OFF_MAX:
+                put_off[one] = time.monotonic()
+            raise
         await asyncio.sleep(time.perf_counter() - started)  # half of a core stays for requests
     return kept
+
+
+async def _score(services: Services, one: Stale) -> bool:
+    """Score one meeting; return whether the rows were kept."""
+    made = await run_in_threadpool(scoring.made_of, services.store, one)
+    if made is None:
+        return False
+    put_now = await services.writer.run(functools.partial(_put_scores, stale=one, made=made))
+    services.metrics.scored.inc(put_now)
+    return put_now
 
 
 async def _settle_fleet(services: Services) -> None:

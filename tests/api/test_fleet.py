@@ -6,6 +6,8 @@ import pytest
 
 from roomtone import score, scoring
 from roomtone.api import fleet_query
+from roomtone.fleet.dimensions import HEADER_FIELD
+from roomtone.model import DEVICE_LABEL_FIELDS
 from roomtone.store.verdicts import SessionRow
 from tests.api.test_bad_input import assert_error
 from tests.conftest import Api, session, stream
@@ -105,6 +107,22 @@ def test_a_week_until_now_is_the_default(api: Api) -> None:
     assert answer["to"] == "2026-11-24T10:00:00.000Z"
 
 
+@pytest.mark.parametrize("path", ["", "/ranking"])
+@pytest.mark.parametrize(
+    "query",
+    [
+        {"from": "", "to": "0001-01-02"},
+        {"from": "0001-01-01"},
+        {"from": "0001-01-01", "to": "9999-12-31T23:59:59.999Z"},
+    ],
+)
+def test_what_would_be_before_the_first_year_begins_with_it(
+    told: Api, path: str, query: dict[str, str]
+) -> None:
+    found = asked(told, FLEET + path, **query)
+    assert found.get("before", found["from"]) == "0001-01-01T00:00:00.000Z"
+
+
 def test_other_organisations_are_not_seen(told: Api) -> None:
     assert asked(told, org="zeta", by="networkType")["lines"] == []
 
@@ -114,6 +132,7 @@ def test_other_organisations_are_not_seen(told: Api) -> None:
     [
         {"by": "camera"},
         {"by": "networkType,speaker"},
+        {"by": "hardware"},
         {"filter": "microphone=C920"},
     ],
 )
@@ -124,6 +143,11 @@ def test_a_token_without_names_does_not_tell_apart_by_devices(
     assert asked(told, FLEET, ANONYMOUS, by="networkType")["cells"] == 2
     ranking = asked(told, f"{FLEET}/ranking", ANONYMOUS)
     assert "C920" not in str(ranking)
+
+
+def test_what_is_hidden_of_a_session_is_hidden_of_a_fleet() -> None:
+    hidden = {name for name, field in HEADER_FIELD.items() if field in DEVICE_LABEL_FIELDS}
+    assert hidden == fleet_query.DEVICES
 
 
 @pytest.mark.parametrize(

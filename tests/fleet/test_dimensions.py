@@ -73,6 +73,7 @@ def test_the_longest_prefix_wins(address: int, subnets: list[tuple[int, int]]) -
         ('10.0.0.0/8,"A', "line 1: unexpected end of data"),
         ("10.0.0.0/8,A\x07", "line 1: 10.0.0.0/8 has no name, or one that cannot be shown"),
         ("10.0.0.0/8," + "A" * 5_000, "line 1: longer than 4,096 characters"),
+        ("\n" * 200_001, "more than 200,000 lines"),
     ],
 )
 def test_a_bad_line_is_named(text: str, complaint: str) -> None:

@@ -4,6 +4,7 @@ import asyncio
 import json
 import re
 import threading
+from typing import Any
 
 import pytest
 from starlette.testclient import TestClient
@@ -11,7 +12,7 @@ from starlette.testclient import TestClient
 from roomtone import app, demo, score
 from roomtone.config import Settings
 from roomtone.errors import Gone, Unavailable
-from roomtone.model import MeetingNews, epoch_ms
+from roomtone.model import MediaSession, MeetingNews, epoch_ms
 from roomtone.observe import JsonLines
 from roomtone.services import Services
 from roomtone.store.memory import MemoryStore
@@ -66,6 +67,30 @@ def test_ended_meetings_are_scored_and_anew_when_settings_change(
         assert counted
         assert float(counted[1]) >= 3  # the fourth is put, and perhaps not counted yet
     assert [record.getMessage() for record in caplog.records] == ["scoring put off"]
+
+
+class Damaged(Scored):
+    """A store that cannot read one meeting."""
+
+    def sessions(self, org: str, meeting_id: str, **page: Any) -> list[MediaSession]:
+        if meeting_id == "damaged":
+            raise Unavailable("The file is damaged.")
+        return super().sessions(org, meeting_id, **page)
+
+
+def test_a_meeting_that_cannot_be_read_keeps_no_other_from_being_scored(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(app, "UPKEEP_EVERY_S", 0.01)
+    monkeypatch.setattr(app, "SCORE_STEP_MEETINGS", 1)
+    store = Damaged()
+    with store.transaction():
+        for name in ("a", "b", "damaged"):  # the last is scored first
+            store.put_meeting("acme", MeetingNews(id=name, start="2026-11-24T08:00:00.000Z"), 0)
+    now_ms = epoch_ms("2026-11-24T09:00:00Z")
+    with TestClient(app.create_app(Settings(), store, now_ms=lambda: now_ms)):
+        for _ in range(2):
+            assert store.put.acquire(timeout=ROUND_S_MAX)
 
 
 class Unsettled(MemoryStore):

@@ -18,7 +18,7 @@ from roomtone.fleet.sessions import (
     Sessions,
     value_at,
 )
-from roomtone.store import Store, open_store, sqlite_fleet
+from roomtone.store import Store, open_store, sqlite_files, sqlite_fleet
 from roomtone.store.memory import MemoryStore
 from roomtone.store.verdicts import SessionRow
 from tests.store.rows import judge, keep, row, some
@@ -275,6 +275,28 @@ def test_values_beyond_the_greatest_number_are_one_value(
     assert by(fleet(sqlite), "camera") == [("(other)",), ("(other)",), ("C1",), ("C4",)]
     assert sqlite.check() == []
     assert CODE_MAX < 2**16
+
+
+def test_free_codes_are_looked_for_once_for_all_rows_of_a_meeting(
+    sqlite: Store, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    asked: list[str] = []
+
+    def fetch(db: Any, sql: str, *values: Any) -> Any:
+        asked.append(sql)
+        return sqlite_files.fetch(db, sql, *values)
+
+    monkeypatch.setattr(sqlite_fleet, "CODE_MAX", 5)
+    for n in range(5):
+        keep(sqlite, row(f"S{n}", camera=f"C{n}"), meeting=f"M{n}")
+    for n in (1, 3):
+        keep(sqlite, meeting=f"M{n}")
+    monkeypatch.setattr(sqlite_fleet, "fetch", fetch)
+    keep(sqlite, *(row(f"T{n}", camera=f"D{n}") for n in range(4)), meeting="M9")
+    assert asked.count(sqlite_fleet._CODES) == 1
+    found = [("(other)",), ("(other)",), ("C0",), ("C2",), ("C4",), ("D0",), ("D1",)]
+    assert by(fleet(sqlite), "camera") == found
+    assert sqlite.check() == []
 
 
 @pytest.mark.parametrize(

@@ -21,8 +21,8 @@ from roomtone.store import Store
 FILTERS_MAX: Final = 64
 AT_ONCE_MAX: Final = 2
 """Questions at once: each may take some hundred megabytes, and most of a core."""
-DEVICES: Final[frozenset[Dimension]] = frozenset({"camera", "microphone", "speaker"})
-"""What may have a person's name in it."""
+DEVICES: Final[frozenset[Dimension]] = frozenset({"hardware", "camera", "microphone", "speaker"})
+"""What may have a person's name in it, as model.DEVICE_LABEL_FIELDS."""
 
 Filter = Mapping[Dimension, frozenset[str]]
 T = TypeVar("T", bound=str)

@@ -23,7 +23,7 @@ from roomtone.api.fleet_query import (
     seen_by,
 )
 from roomtone.api.qualities import READ_ALL, READ_ANONYMOUS
-from roomtone.api.window import moment_described, window_of
+from roomtone.api.window import EARLIEST_MS, moment_described, window_of
 from roomtone.api.wire import json_response, number_parameter, query_of, services_of
 from roomtone.errors import Invalid
 from roomtone.fleet.dimensions import DIMENSIONS, Dimension
@@ -104,7 +104,7 @@ async def get_ranking(request: Request) -> Response:
     allowed(principal, (*by, *wanted))
     deadline = services.read_deadline()
     span_ms = window.to_ms - window.from_ms
-    before_ms = window.from_ms - periods * span_ms
+    before_ms = max(window.from_ms - periods * span_ms, EARLIEST_MS)
     whole = FleetQuery(from_ms=before_ms, to_ms=window.to_ms, dimensions=by)
 
     def answer() -> FleetRanking:

@@ -9,6 +9,8 @@ from roomtone.errors import Invalid
 from roomtone.model import epoch_ms, iso_ms
 
 WEEK_MS: Final = 7 * 24 * 3600 * 1000
+EARLIEST_MS: Final = epoch_ms("0001-01-01T00:00:00.000Z")
+"""No time before it can be written."""
 
 
 class Window(NamedTuple):
@@ -43,7 +45,7 @@ def window_of(
     """The window that two parameters name; by default it ends at `to_ms` and has that span."""
     start, stop = names
     until_ms = moment_parameter(query, stop, to_ms)
-    from_ms = moment_parameter(query, start, until_ms - span_ms)
+    from_ms = moment_parameter(query, start, max(until_ms - span_ms, EARLIEST_MS))
     if from_ms >= until_ms:
         raise Invalid(f"{start}: expected a time before `{stop}`.")
     return Window(from_ms, until_ms)

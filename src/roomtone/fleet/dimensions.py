@@ -39,6 +39,8 @@ AUDIO_FIRST: Final[tuple[StreamKind, ...]] = (
 )  # fmt: skip
 
 SUBNETS_MAX: Final = 100_000
+SUBNET_LINES_MAX: Final = 2 * SUBNETS_MAX
+"""Empty ones too: of 8 MiB of them each takes its microsecond."""
 SUBNET_LINE_LENGTH_MAX: Final = 4_096
 SITE_LENGTH_MAX: Final = 256
 MASK_BITS: Final = {4: 28, 6: 96}
@@ -123,6 +125,8 @@ def sites_of(lines: Iterable[str]) -> Sites:
     """
     names: dict[Network, str] = {}
     for number, line in enumerate(lines, start=1):
+        if number > SUBNET_LINES_MAX:
+            raise Invalid(f"more than {SUBNET_LINES_MAX:,} lines")
         row = _row(line, number)
         if not any(row) or (number == 1 and row[0].strip().lower() in ("subnet", "network")):
             continue

@@ -55,11 +55,7 @@ _FORGET: Final = "DELETE FROM fleet_value WHERE org = ? AND dimension = ? AND co
 _LAST: Final = (
     "SELECT ifnull(max(code), 0) FROM fleet_value WHERE org = ? AND dimension = ? AND code <= ?"
 )
-_GAP: Final = """
-WITH used (code) AS (SELECT 0 UNION ALL
-  SELECT code FROM fleet_value WHERE org = ?1 AND dimension = ?2)
-SELECT min(code) + 1 FROM used WHERE code + 1 NOT IN used
-"""
+_CODES: Final = "SELECT code FROM fleet_value WHERE org = ? AND dimension = ? AND code <= ?"
 _PART: Final = "SELECT key FROM fleet_part WHERE org = ?1 AND first_id <= ?2 AND last_id >= ?2"
 _PARTS: Final = (
     "SELECT key, first_id, last_id, sessions, first_ms, last_ms FROM fleet_part WHERE org = ?"
@@ -69,6 +65,10 @@ _LOOSE: Final = "SELECT records FROM fleet WHERE org = ?1 AND id BETWEEN ?2 AND 
 _LOOSE_BYTES: Final = (
     "SELECT ifnull(sum(length(records)), 0) FROM fleet WHERE org = ?1 AND id BETWEEN ?2 AND ?3"
 )
+
+
+Gaps = dict[Dimension, Iterator[int]]
+"""The codes that are free between others, for the dimensions in which they were needed."""
 
 
 class Part(NamedTuple):
@@ -94,7 +94,8 @@ class Span(NamedTuple):
 
 def put_rows(db: apsw.Connection, org: int, meeting: int, rows: Sequence[SessionRow]) -> None:
     """Put a meeting's rows in the place of those that may be there."""
-    code_of = {value: _use(db, org, value, count) for value, count in values_in(rows).items()}
+    gaps: Gaps = {}
+    code_of = {value: _use(db, org, value, count, gaps) for value, count in values_in(rows).items()}
     # after the new ones, so that a value which stays keeps its code
     forget_meeting(db, meeting)
     if rows:
@@ -105,24 +106,26 @@ def put_rows(db: apsw.Connection, org: int, meeting: int, rows: Sequence[Session
         )
 
 
-def _use(db: apsw.Connection, org: int, value: Value, count: int) -> int:
+def _use(db: apsw.Connection, org: int, value: Value, count: int, gaps: Gaps) -> int:
     dimension, text = value
     found = db.execute(_USE, (org, dimension, text, count)).fetchone()
     if found is not None:
         return int(found[0])
-    code = _free(db, org, dimension)
+    code = _free(db, org, dimension, gaps)
     if code == OTHER_CODE and text != OTHER:
-        return _use(db, org, (dimension, OTHER), count)
+        return _use(db, org, (dimension, OTHER), count, gaps)
     db.execute(_NEW, (org, dimension, code, text, count))
     return code
 
 
-def _free(db: apsw.Connection, org: int, dimension: Dimension) -> int:
+def _free(db: apsw.Connection, org: int, dimension: Dimension, gaps: Gaps) -> int:
     last = int(fetch(db, _LAST, org, dimension, CODE_MAX)[0][0])
     if last < CODE_MAX:
         return last + 1
-    gap = int(fetch(db, _GAP, org, dimension)[0][0])
-    return gap if gap <= CODE_MAX else OTHER_CODE
+    if dimension not in gaps:  # it takes some ten milliseconds: once for all rows of a meeting
+        used = {code for (code,) in fetch(db, _CODES, org, dimension, CODE_MAX)}
+        gaps[dimension] = (code for code in range(1, CODE_MAX + 1) if code not in used)
+    return next(gaps[dimension], OTHER_CODE)
 
 
 def _unused(db: apsw.Connection, org: int, codes: Counter[Code]) -> None:
