@@ -17,7 +17,7 @@ from roomtone.metrics import Metrics
 from roomtone.model import MediaSession, MeetingNews, epoch_ms
 from roomtone.store import Store
 from roomtone.store.memory import MemoryStore
-from tests.conftest import NOW, session, stream
+from tests.conftest import NOW, run_apart, session, stream
 from tests.live.reader import Known, Told, events_of
 
 EVERY_S = 0.01
@@ -81,7 +81,7 @@ def run(coroutine: Awaitable[None]) -> None:
     async def main() -> None:
         await coroutine
 
-    asyncio.run(main())
+    run_apart(main())
 
 
 async def told(watcher: Watcher) -> list[Told]:

@@ -1,6 +1,5 @@
 """A meeting watched over a real socket: what is told, to how many, and how it all ends."""
 
-import asyncio
 import contextlib
 import json
 import threading
@@ -26,7 +25,7 @@ from roomtone.metrics import Metrics
 from roomtone.services import Services
 from roomtone.simulate import piece
 from roomtone.store import Store, open_store
-from tests.conftest import Clock, add_token, session, start_server
+from tests.conftest import Clock, add_token, run_apart, session, start_server
 from tests.live.reader import Known, Told, watching
 from tests.scenarios.before import BEFORE
 from tests.scenarios.stage import START_MS, play
@@ -425,7 +424,11 @@ def test_how_long_somebody_watched_is_not_how_long_an_answer_took(
 
     services: Any = SimpleNamespace(metrics=Metrics(), bodies_bytes=0)
     scope = {"type": "http", "method": "GET"}
-    asyncio.run(observe.Observed(app, services)(scope, nothing, nothing))
+
+    async def ask() -> None:
+        await observe.Observed(app, services)(scope, nothing, nothing)
+
+    run_apart(ask())
     registry = services.metrics.registry
     assert registry.get_sample_value("roomtone_request_seconds_sum") == seconds
 
