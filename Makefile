@@ -1,7 +1,7 @@
 # Two commands: `make run` and `make test`. Everything lives in .venv; nothing is installed twice.
 PYTHON ?= python3
-# Two at a time; tests that share something costly name a group, and stay together.
-PYTEST_FLAGS ?= -n 2 --dist loadgroup
+# Two modules at a time, in the order of their names: what a module's tests share is made once.
+PYTEST_FLAGS ?= -n 2 --dist loadscope --no-loadscope-reorder
 DATA ?= roomtone-data
 VENV := .venv
 BIN := $(VENV)/bin

@@ -23,7 +23,7 @@ from roomtone.model import STREAM_KINDS, epoch_ms
 from tests.browser.conftest import CHROMIUM, MEDIA_FLAGS
 from tests.conftest import Server, start_server
 
-pytestmark = [pytest.mark.browser, pytest.mark.xdist_group("truth")]
+pytestmark = pytest.mark.browser
 
 INTERVALS = 2
 CALL_MS = 130_000

@@ -9,7 +9,7 @@ from playwright.sync_api import Page
 
 from tests.conftest import Server, start_server
 
-pytestmark = [pytest.mark.browser, pytest.mark.xdist_group("truth")]
+pytestmark = pytest.mark.browser
 
 INTERVAL_S = 5
 JUDGED_MS_MAX = 120_000

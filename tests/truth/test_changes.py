@@ -16,7 +16,6 @@ pytestmark = [
     pytest.mark.browser,
     pytest.mark.rig,
     pytest.mark.timeout(900),
-    pytest.mark.xdist_group("truth"),
 ]
 
 Case = tuple[Side, str]

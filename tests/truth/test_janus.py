@@ -23,7 +23,6 @@ pytestmark = [
     pytest.mark.browser,
     pytest.mark.rig,
     pytest.mark.timeout(180),
-    pytest.mark.xdist_group("truth"),
 ]
 
 RUN: Final = "janus"

@@ -22,7 +22,6 @@ pytestmark = [
     pytest.mark.browser,
     pytest.mark.rig,
     pytest.mark.timeout(600),
-    pytest.mark.xdist_group("truth"),
 ]
 
 Quality = dict[str, Any]
