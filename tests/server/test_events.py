@@ -458,3 +458,19 @@ def test_the_connection_serves_on_after_an_ended_stream(running: Running) -> Non
         for _ in range(3):
             answer = client.get("/v1/meetings/m1/events", headers=headers)
             assert answer.text.endswith('event: end\ndata: {"reason":"ended"}\n\n')
+
+
+def test_who_comes_behind_an_erasure_is_not_told_the_name(
+    run_server: Callable[..., Running],
+) -> None:
+    running = run_server(live_every_s=3_600)
+    running.post(session("S1", "m1"))
+    headers = {"Authorization": f"Bearer {running.token()}"}
+    with watching(running.url, running.token(), "m1") as first:
+        assert "Ada" in str(first.next())
+        body = {"email": "ada@example.com"}
+        answer = httpx2.post(running.url + "/v1/roomtone/erase", json=body, headers=headers)
+        assert answer.json() == {"changed": 1}
+        with watching(running.url, running.token(), "m1") as second:
+            after = second.next()
+    assert (after.name, after.data["participants"][0]["webexUserName"]) == ("snapshot", "")

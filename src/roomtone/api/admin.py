@@ -53,6 +53,7 @@ async def erase(request: Request) -> Response:
     principal = principal_of(request, ADMIN)
     wanted: Erase = await decoded_body(request, Erase)
     changed = await services.writer.run(lambda store: store.erase(principal.org, wanted.email))
+    services.live.doubt(principal.org)
     return json_response(request, Erased(changed=changed))
 
 

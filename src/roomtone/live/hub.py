@@ -70,7 +70,7 @@ class Hub:
     ) -> Watcher | None:
         channel = watched.channel(hidden=hidden)
         found = channel.state
-        if found is None or not watched.runs():
+        if found is None or not watched.runs() or not watched.is_sure():
             found = await watched.look(hidden=hidden)
         if found.meeting == "ended" and channel.knows_all(last_event_id):
             return None
@@ -99,6 +99,12 @@ class Hub:
         if found is None or watched.age_s() > max(age_s_max, watched.pause_s()):
             found = await watched.look(hidden=False)
         return found
+
+    def doubt(self, org: str) -> None:
+        """Somebody was erased: whoever comes from now on is told what a new look finds."""
+        for (name, _), watched in self._meetings.items():
+            if name == org:
+                watched.doubt()
 
     def close(self) -> None:
         """The server stops: everybody hears it, and nobody is let in any more."""

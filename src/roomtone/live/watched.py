@@ -56,6 +56,8 @@ class Watched:
         self._made_of = (0, 0)
         """The meeting's version and the revision of the organisation's settings."""
         self._looked_s = -float("inf")
+        self._doubts = 0
+        self._doubts_seen = 0
         self._took_s = 0.0
         self._looking = asyncio.Lock()
         self._task: asyncio.Task[None] | None = None
@@ -72,6 +74,14 @@ class Watched:
         """Whether nobody watches, and nobody waits for a state."""
         return not (self.is_watched() or self._looking.locked())
 
+    def doubt(self) -> None:
+        """Somebody may have been erased: the state must not be told before the next look."""
+        self._doubts += 1
+
+    def is_sure(self) -> bool:
+        """Whether a look has begun, and succeeded, since the last doubt."""
+        return self._doubts_seen == self._doubts
+
     def age_s(self) -> float:
         """How long ago it was last made sure that the state is the latest."""
         return time.monotonic() - self._looked_s
@@ -86,6 +96,7 @@ class Watched:
         What else is watched is made from the same reading. NotFound, Gone; TimedOut, Unavailable.
         """
         async with self._looking:
+            doubts = self._doubts
             version = self._looks.store.version(self._org, self._meeting_id)
             if not version:
                 raise NotFound("No such meeting.")
@@ -99,6 +110,7 @@ class Watched:
             if wanted:
                 await self._explain(made_of, wanted)
             self._looked_s = time.monotonic()
+            self._doubts_seen = doubts
         found = self._channels[hidden].state
         assert found is not None
         return found
