@@ -509,3 +509,21 @@ def test_other_thresholds_are_another_verdict_for_who_watches() -> None:
             assert (await until(watcher, "meeting")).data["verdict"] == "poor"
 
     run(play())
+
+
+def test_who_holds_tokens_of_single_meetings_leaves_places_to_others() -> None:
+    async def play() -> None:
+        async with scene(watchers_max=11) as made:
+            guests = [await made.watch(guest=True) for _ in range(2)]
+            for _ in range(2):
+                with pytest.raises(TooMany):
+                    await made.watch(guest=True)
+                with pytest.raises(NotFound):
+                    await made.watch("unknown")
+            await made.watch()
+            made.leave(guests[0])
+            with pytest.raises(NotFound):
+                await made.watch("unknown", guest=True)
+            await made.watch(guest=True)
+
+    run(play())

@@ -474,3 +474,14 @@ def test_who_comes_behind_an_erasure_is_not_told_the_name(
         with watching(running.url, running.token(), "m1") as second:
             after = second.next()
     assert (after.name, after.data["participants"][0]["webexUserName"]) == ("snapshot", "")
+
+
+def test_a_token_of_one_meeting_cannot_take_all_places(run_server: Callable[..., Running]) -> None:
+    running = run_server(watchers_max=10)
+    running.post(session("S1", "m1"))
+    bound = running.token("analytics:read_all", meeting="m1")
+    path, headers = f"{running.url}/v1/meetings/m1/events", {"Authorization": f"Bearer {bound}"}
+    with watching(running.url, bound, "m1"):
+        assert httpx2.get(path, headers=headers).status_code == 429
+        with watching(running.url, running.token(), "m1") as other:
+            assert other.next().name == "snapshot"

@@ -61,6 +61,7 @@ async def watch_meeting(request: Request) -> ASGIApp:
         principal.org,
         meeting_id,
         hidden=READ_ALL not in principal.scopes,
+        guest=bool(principal.meeting),
         last_event_id=(header_of(request, b"last-event-id") or b"").decode("latin-1"),
     )
     if watcher is None:

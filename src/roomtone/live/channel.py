@@ -35,6 +35,7 @@ class Watcher:
         self._chunks: deque[bytes] = deque()
         self._news = asyncio.Event()
         self.ended: EndReason | None = None
+        self.guest = False
         self.stopping = asyncio.Event()
         """The server stops: who still does not read is not waited for long."""
 

@@ -17,6 +17,8 @@ MEETINGS_KEPT_MAX: Final = 500
 KEPT_S_MAX: Final = 300.0
 SWEEP_EVERY_S: Final = 10.0
 AGAIN_S: Final = 30
+GUESTS_ONE_IN: Final = 10
+"""Of the places of watchers; anybody who reaches /call gets a token of one meeting."""
 
 
 class Hub:
@@ -39,22 +41,26 @@ class Hub:
         self._metrics = metrics
         self._meetings: OrderedDict[tuple[str, str], Watched] = OrderedDict()
         self._count = 0
+        self._guests = 0
+        self._guests_max = -(-watchers_max // GUESTS_ONE_IN)
         self._closed = False
         metrics.watchers.set_function(lambda: float(self._count))
 
     async def admit(
-        self, org: str, meeting_id: str, *, hidden: bool, last_event_id: str
+        self, org: str, meeting_id: str, *, hidden: bool, last_event_id: str, guest: bool = False
     ) -> Watcher | None:
         """A watcher that is told all that there is; None: the meeting is over, and it knows all.
 
+        `guest`: the token is of one meeting only; such ones get some of the places.
         TooMany, NotFound, Gone; TimedOut or Unavailable when the meeting could not be read. Whoever
         has got a watcher gives it back to `leave`.
         """
         if self._closed:
             raise Unavailable("The server is stopping.")
-        if self._count >= self._watchers_max:
+        if self._count >= self._watchers_max or (guest and self._guests >= self._guests_max):
             raise TooMany("Too many watch meetings at once; come again later.", retry_after=AGAIN_S)
         self._count += 1
+        self._guests += guest
         watcher = None
         try:
             watcher = await self._admitted(
@@ -63,6 +69,9 @@ class Hub:
         finally:
             if watcher is None:
                 self._count -= 1
+                self._guests -= guest
+            else:
+                watcher.guest = guest
         return watcher
 
     async def _admitted(
@@ -82,6 +91,7 @@ class Hub:
     def leave(self, org: str, meeting_id: str, watcher: Watcher) -> None:
         """A watcher has gone, or was let go."""
         self._count -= 1
+        self._guests -= watcher.guest
         self._metrics.watchers_ended.labels(watcher.ended or "left").inc()
         watched = self._meetings[org, meeting_id]
         for hidden in (False, True):
