@@ -22,6 +22,7 @@ from roomtone.model import ITEMS_MAX, MediaSession, Meeting, StreamKind
 from roomtone.score import MeetingScore, SessionScore, StreamScore, Thresholds
 from roomtone.store import Store
 from roomtone.store.records import summary_of
+from roomtone.store.size import size_of
 from roomtone.store.verdicts import (
     FINDINGS_KEPT_MAX,
     FindingRow,
@@ -35,6 +36,9 @@ THRESHOLDS: Final = "thresholds"
 SITES: Final = "sites"
 """Names of settings: JSON, and the CSV of fleet.dimensions."""
 READ_S_MAX: Final = 60.0
+READ_SESSIONS: Final = 20
+SAMPLES_JUDGED_MAX: Final = 2_000_000
+"""Stream-samples of a meeting that are judged together, each of some 500 bytes while they are."""
 WORDS_LENGTH_MAX: Final = 65_536
 SITES_HELD_MAX: Final = 4
 SEARCHED: Final = (
@@ -70,6 +74,28 @@ def scored(
     return scores, score.meeting(scores)
 
 
+def sessions_of(
+    store: Store, org: str, meeting_id: str, *, offset: int = 0, deadline: float
+) -> tuple[list[MediaSession], bool]:
+    """A meeting's sessions from `offset` on, as many as are judged together, and if there are more.
+
+    Errors as with Store.sessions.
+    """
+    found: list[MediaSession] = []
+    samples = 0
+    while True:
+        page = store.sessions(
+            org, meeting_id, offset=offset + len(found), limit=READ_SESSIONS, deadline=deadline
+        )
+        for one in page:
+            if len(found) == ITEMS_MAX or samples > SAMPLES_JUDGED_MAX:
+                return found, True
+            found.append(one)
+            samples += size_of(one).samples
+        if len(page) < READ_SESSIONS:
+            return found, False
+
+
 def thresholds_of(store: Store, org: str) -> Thresholds:
     """The organisation's thresholds, else the defaults."""
     return thresholds_from(store.setting(org, THRESHOLDS))
@@ -95,8 +121,8 @@ def made_of(store: Store, stale: Stale) -> Scores | None:
     revision = store.revision(stale.org)  # before the settings, see the protocol
     try:
         about = store.meeting(stale.org, stale.meeting)
-        sessions = store.sessions(
-            stale.org, stale.meeting, offset=0, limit=ITEMS_MAX, deadline=monotonic() + READ_S_MAX
+        sessions, _ = sessions_of(
+            store, stale.org, stale.meeting, deadline=monotonic() + READ_S_MAX
         )
         if about is None or store.version(stale.org, stale.meeting) != stale.version:
             return None

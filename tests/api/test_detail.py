@@ -5,8 +5,7 @@ from typing import Any
 
 import pytest
 
-from roomtone import score
-from roomtone.api import detail as detail_module
+from roomtone import score, scoring
 from roomtone.model import epoch_ms
 from tests.api.test_bad_input import assert_error
 from tests.api.test_reports import body_of, items, post, reports_of
@@ -158,10 +157,11 @@ def test_who_may_not_know_people_reads_no_names_and_devices_of_a_session(api: Ap
         assert secret in str(detail_of(api, "S2"))
 
 
+@pytest.mark.parametrize(("bound", "most"), [("ITEMS_MAX", 1), ("SAMPLES_JUDGED_MAX", 0)])
 def test_a_session_behind_a_thousand_others_is_found(
-    api: Api, monkeypatch: pytest.MonkeyPatch
+    api: Api, monkeypatch: pytest.MonkeyPatch, bound: str, most: int
 ) -> None:
-    monkeypatch.setattr(detail_module, "ITEMS_MAX", 1)
+    monkeypatch.setattr(scoring, bound, most)
     told(api)
     assert detail_of(api, "S2")["quality"]["verdict"] == "poor"
     assert detail_of(api, "S1")["quality"]["verdict"] == "good"

@@ -6,6 +6,7 @@ from typing import Any
 
 import pytest
 
+from roomtone import scoring
 from roomtone.api import answers as answers_module
 from roomtone.api import scores
 from tests.api.test_bad_input import assert_error
@@ -51,6 +52,40 @@ def test_the_worst_stands_first_with_its_reason(told: dict[str, Any]) -> None:
     assert bob["streams"]["audioIn"]["verdict"] == "poor"
     assert bob["streams"]["audioOut"]["verdict"] == "good"
     assert bob["streams"]["audioIn"]["mos"] < 3 < 4 < ada["streams"]["audioIn"]["mos"]
+
+
+@pytest.mark.parametrize(
+    ("bound", "most", "count", "more"),
+    [
+        ("ITEMS_MAX", 1, 1, True),
+        ("ITEMS_MAX", 2, 2, False),
+        ("SAMPLES_JUDGED_MAX", 0, 1, True),
+        ("SAMPLES_JUDGED_MAX", 1_000, 2, False),
+    ],
+)
+@pytest.mark.parametrize("page", [1, 2, 20])
+def test_so_much_is_judged_that_memory_is_enough(
+    told: dict[str, Any],
+    api: Api,
+    monkeypatch: pytest.MonkeyPatch,
+    bound: str,
+    most: int,
+    count: int,
+    more: bool,
+    page: int,
+) -> None:
+    assert told["more"] is False
+    monkeypatch.setattr(scoring, bound, most)
+    monkeypatch.setattr(scoring, "READ_SESSIONS", page)
+    api.put("/v1/roomtone/thresholds", {"lossPercent": {"good": 1, "poor": 4}})  # nothing is held
+    found = quality(api)
+    assert (len(found["sessions"]), found["more"]) == (count, more)
+    api.clock.advance(s=3_600)
+    api.upkeep()
+    api.upkeep()
+    assert api.score() == 1
+    (line,) = api.get("/v1/roomtone/meetings").json()["items"]
+    assert sum(line["counts"].values()) == count
 
 
 def test_a_meeting_is_as_its_sessions_are(told: dict[str, Any]) -> None:

@@ -19,7 +19,6 @@ from roomtone.causes.draft import owner_of
 from roomtone.errors import NotFound
 from roomtone.measure import Origin, Origins
 from roomtone.model import (
-    ITEMS_MAX,
     Column,
     MediaSession,
     StreamKind,
@@ -127,14 +126,15 @@ async def get_detail(request: Request) -> Ready:
 
 
 def _beside(store: Store, key: AnswerKey, name: str, deadline: float) -> list[MediaSession]:
-    """A session with those that came before and after it, up to ITEMS_MAX."""
-    offset = 0
-    while sessions := store.sessions(
-        key.org, key.meeting, offset=offset, limit=ITEMS_MAX, deadline=deadline
-    ):
+    """A session with those that came before and after it, as many as are judged together."""
+    offset, more = 0, True
+    while more:
+        sessions, more = scoring.sessions_of(
+            store, key.org, key.meeting, offset=offset, deadline=deadline
+        )
         if any(one.participantSessionId == name for one in sessions):
             return [anonymous(one) for one in sessions] if key.anonymous else sessions
-        offset += ITEMS_MAX
+        offset += len(sessions)
     raise NotFound("No such session.")  # it was removed a moment ago
 
 

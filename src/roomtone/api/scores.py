@@ -20,7 +20,7 @@ from roomtone.api.wire import (
 )
 from roomtone.cache import Answer, AnswerKey
 from roomtone.causes import Finding
-from roomtone.model import ITEMS_MAX, MediaSession, StreamKind, anonymous
+from roomtone.model import MediaSession, StreamKind, anonymous
 from roomtone.score import SessionScore, StreamScore, Thresholds, Verdict
 
 PATH: Final = "/v1/roomtone/meetings/{meetingId:path}"
@@ -107,11 +107,9 @@ async def get_meeting_quality(request: Request) -> Ready:
     deadline = services.read_deadline()
 
     def read() -> Answer:
-        sessions = services.store.sessions(
-            principal.org, meeting_id, offset=0, limit=ITEMS_MAX + 1, deadline=deadline
+        sessions, more = scoring.sessions_of(
+            services.store, principal.org, meeting_id, deadline=deadline
         )
-        more = len(sessions) > ITEMS_MAX
-        del sessions[ITEMS_MAX:]
         if key.anonymous:
             sessions = [anonymous(session) for session in sessions]
         thresholds = scoring.thresholds_of(services.store, principal.org)
