@@ -18,7 +18,7 @@ from roomtone import causes, score
 from roomtone.causes import Finding
 from roomtone.errors import Gone
 from roomtone.fleet.dimensions import Sites, sites_of, values_of
-from roomtone.model import ITEMS_MAX, MediaSession, Meeting, StreamKind
+from roomtone.model import AUDIO_KINDS, ITEMS_MAX, VIDEO_KINDS, MediaSession, Meeting
 from roomtone.score import MeetingScore, SessionScore, StreamScore, Thresholds
 from roomtone.store import Store
 from roomtone.store.records import summary_of
@@ -41,8 +41,6 @@ SEARCHED: Final = (
     "webexUserName", "webexUserEmail", "camera", "microphone", "speakerName", "hardwareType",
 )  # fmt: skip
 """What a search finds a meeting's sessions by, people before devices."""
-AUDIO: Final[tuple[StreamKind, ...]] = ("audioIn", "audioOut")
-VIDEO: Final[tuple[StreamKind, ...]] = ("videoIn", "videoOut")
 
 log = logging.getLogger("roomtone")
 
@@ -70,6 +68,14 @@ def scored(
     return scores, score.meeting(scores)
 
 
+def sessions_of(
+    store: Store, org: str, meeting: str, *, deadline: float
+) -> tuple[list[MediaSession], bool]:
+    """A meeting's first ITEMS_MAX sessions, which are judged, and whether there are more."""
+    found = store.sessions(org, meeting, offset=0, limit=ITEMS_MAX + 1, deadline=deadline)
+    return found[:ITEMS_MAX], len(found) > ITEMS_MAX
+
+
 def thresholds_of(store: Store, org: str) -> Thresholds:
     """The organisation's thresholds, else the defaults."""
     return thresholds_from(store.setting(org, THRESHOLDS))
@@ -95,9 +101,8 @@ def made_of(store: Store, stale: Stale) -> Scores | None:
     revision = store.revision(stale.org)  # before the settings, see the protocol
     try:
         about = store.meeting(stale.org, stale.meeting)
-        sessions = store.sessions(
-            stale.org, stale.meeting, offset=0, limit=ITEMS_MAX, deadline=monotonic() + READ_S_MAX
-        )
+        deadline = monotonic() + READ_S_MAX
+        sessions, _ = sessions_of(store, stale.org, stale.meeting, deadline=deadline)
         if about is None or store.version(stale.org, stale.meeting) != stale.version:
             return None
     except Gone:
@@ -161,8 +166,8 @@ def _session_row(session: MediaSession, found: SessionScore, sites: Sites) -> Se
         minutes=found.minutes,
         minutes_poor=found.minutes_poor,
         minutes_fair=found.minutes_fair,
-        audio_mos=mos_of(one for kind in AUDIO for one in found.streams.get(kind, ())),
-        video_mos=mos_of(one for kind in VIDEO for one in found.streams.get(kind, ())),
+        audio_mos=mos_of(one for kind in AUDIO_KINDS for one in found.streams.get(kind, ())),
+        video_mos=mos_of(one for kind in VIDEO_KINDS for one in found.streams.get(kind, ())),
         network=found.network,
         device=found.device,
         packet_loss=summary.packet_loss_mean,

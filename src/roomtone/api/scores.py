@@ -1,6 +1,5 @@
 """/v1/roomtone/meetings/{id}: was it good, for whom, and why not."""
 
-from collections.abc import Mapping
 from functools import partial
 from typing import Final
 
@@ -20,8 +19,15 @@ from roomtone.api.wire import (
 )
 from roomtone.cache import Answer, AnswerKey
 from roomtone.causes import Finding
-from roomtone.model import ITEMS_MAX, MediaSession, StreamKind, anonymous
-from roomtone.score import SessionScore, StreamScore, Thresholds, Verdict
+from roomtone.model import MediaSession, StreamKind, anonymous
+from roomtone.score import (
+    SessionScore,
+    StreamScore,
+    Thresholds,
+    Verdict,
+    VerdictCounts,
+    counts_of,
+)
 
 PATH: Final = "/v1/roomtone/meetings/{meetingId:path}"
 MINUTE_DECIMALS: Final = 1
@@ -63,15 +69,6 @@ class SessionQuality(Struct, kw_only=True):
     streams: dict[StreamKind, StreamQuality]
 
 
-class VerdictCounts(Struct, kw_only=True):
-    """How many participant sessions have which verdict."""
-
-    good: int
-    fair: int
-    poor: int
-    unclassified: int
-
-
 class MeetingQuality(Struct, kw_only=True):
     """How a meeting was. `modelVersion` is that of the scores; `more`: sessions are left out.
 
@@ -107,11 +104,9 @@ async def get_meeting_quality(request: Request) -> Ready:
     deadline = services.read_deadline()
 
     def read() -> Answer:
-        sessions = services.store.sessions(
-            principal.org, meeting_id, offset=0, limit=ITEMS_MAX + 1, deadline=deadline
+        sessions, more = scoring.sessions_of(
+            services.store, principal.org, meeting_id, deadline=deadline
         )
-        more = len(sessions) > ITEMS_MAX
-        del sessions[ITEMS_MAX:]
         if key.anonymous:
             sessions = [anonymous(session) for session in sessions]
         thresholds = scoring.thresholds_of(services.store, principal.org)
@@ -142,16 +137,6 @@ def quality(
         more=more,
         sessions=told,
         findings=found.findings,
-    )
-
-
-def counts_of(counts: Mapping[Verdict, int]) -> VerdictCounts:
-    """Counts by verdict as they are served."""
-    return VerdictCounts(
-        good=counts["good"],
-        fair=counts["fair"],
-        poor=counts["poor"],
-        unclassified=counts["unclassified"],
     )
 
 

@@ -12,7 +12,7 @@ from roomtone.live.changes import EndReason
 from roomtone.live.channel import Channel
 from roomtone.live.state import State, state
 from roomtone.metrics import Metrics
-from roomtone.model import ITEMS_MAX, anonymous
+from roomtone.model import anonymous
 from roomtone.store import Store
 
 COST_PART_MAX: Final = 0.05
@@ -122,15 +122,9 @@ class Watched:
         meeting = store.meeting(self._org, self._meeting_id)
         if meeting is None:
             raise NotFound("No such meeting.")
-        sessions = store.sessions(
-            self._org,
-            self._meeting_id,
-            offset=0,
-            limit=ITEMS_MAX + 1,
-            deadline=self._looks.deadline(),
+        sessions, more = scoring.sessions_of(
+            store, self._org, self._meeting_id, deadline=self._looks.deadline()
         )
-        more = len(sessions) > ITEMS_MAX
-        del sessions[ITEMS_MAX:]
         thresholds = scoring.thresholds_of(store, self._org)
         scores, whole = scoring.scored(sessions, thresholds)
         made = {}
