@@ -59,6 +59,9 @@ Percents = Annotated[list[Percent | None], Meta(max_length=SAMPLES_MAX)]
 
 StreamKind = Literal["videoIn", "videoOut", "audioIn", "audioOut", "shareIn", "shareOut"]
 STREAM_KINDS: Final[tuple[StreamKind, ...]] = get_args(StreamKind)
+AUDIO_KINDS: Final[tuple[StreamKind, ...]] = ("audioIn", "audioOut")
+VIDEO_KINDS: Final[tuple[StreamKind, ...]] = ("videoIn", "videoOut")
+SHARE_KINDS: Final[tuple[StreamKind, ...]] = ("shareIn", "shareOut")
 Column = Literal["packetLoss", "latency", "resolutionHeight", "frameRate", "mediaBitRate", "jitter"]
 COLUMNS: Final[tuple[Column, ...]] = get_args(Column)
 ResourceColumn = Literal["processAverageCPU", "processMaxCPU", "systemAverageCPU", "systemMaxCPU"]

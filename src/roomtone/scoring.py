@@ -18,7 +18,7 @@ from roomtone import causes, score
 from roomtone.causes import Finding
 from roomtone.errors import Gone
 from roomtone.fleet.dimensions import Sites, sites_of, values_of
-from roomtone.model import ITEMS_MAX, MediaSession, Meeting, StreamKind
+from roomtone.model import AUDIO_KINDS, ITEMS_MAX, VIDEO_KINDS, MediaSession, Meeting
 from roomtone.score import MeetingScore, SessionScore, StreamScore, Thresholds
 from roomtone.store import Store
 from roomtone.store.records import summary_of
@@ -45,8 +45,6 @@ SEARCHED: Final = (
     "webexUserName", "webexUserEmail", "camera", "microphone", "speakerName", "hardwareType",
 )  # fmt: skip
 """What a search finds a meeting's sessions by, people before devices."""
-AUDIO: Final[tuple[StreamKind, ...]] = ("audioIn", "audioOut")
-VIDEO: Final[tuple[StreamKind, ...]] = ("videoIn", "videoOut")
 
 log = logging.getLogger("roomtone")
 
@@ -187,8 +185,8 @@ def _session_row(session: MediaSession, found: SessionScore, sites: Sites) -> Se
         minutes=found.minutes,
         minutes_poor=found.minutes_poor,
         minutes_fair=found.minutes_fair,
-        audio_mos=mos_of(one for kind in AUDIO for one in found.streams.get(kind, ())),
-        video_mos=mos_of(one for kind in VIDEO for one in found.streams.get(kind, ())),
+        audio_mos=mos_of(one for kind in AUDIO_KINDS for one in found.streams.get(kind, ())),
+        video_mos=mos_of(one for kind in VIDEO_KINDS for one in found.streams.get(kind, ())),
         network=found.network,
         device=found.device,
         packet_loss=summary.packet_loss_mean,

@@ -188,6 +188,13 @@ def test_sessions_stand_on_one_axis(
     assert slots(*several, most=most) == expected
 
 
+def test_the_time_that_is_told_ends_with_the_samples_and_not_with_the_last_sign() -> None:
+    axis = sparkline.axis([scored(START_MS, 60, *[4] * 7)[0]], slots_max=3)
+    assert axis is not None
+    assert (axis.slot_ms, axis.count) == (3 * MINUTE_MS, 3)
+    assert axis.end_ms == START_MS + 7 * MINUTE_MS
+
+
 def test_a_sign_is_on_a_fixed_scale() -> None:
     assert sparkline.line([1, 5, None, 3, 4.99, 0], plain=False) == "▁█ ▅█▁"
     assert sparkline.line([1, 5, None, 3, 4.99, 0], plain=True) == "15 351"

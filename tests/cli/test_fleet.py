@@ -1,6 +1,7 @@
 """`roomtone fleet`: near and far, for people and programs."""
 
 import json
+import re
 from pathlib import Path
 from typing import Any
 
@@ -35,8 +36,9 @@ def data(tmp_path: Path) -> Path:
     return folder
 
 
-def told(data: Path, *flags: str) -> str:
-    result = roomtone("fleet", *flags, "--data", data, "--org", "acme", *WHEN)
+def told(data: Path, *flags: str, **variables: str) -> str:
+    where = ("--data", data, "--org", "acme")
+    result = roomtone("fleet", *flags, *where, *WHEN, env=variables)
     assert result.returncode == 0, result.stderr
     assert result.stderr == ""
     return result.stdout
@@ -50,7 +52,7 @@ def test_the_worst_stands_first_and_all_of_them_last(data: Path) -> None:
         ["ethernet", "20", "1,200", "0.0"],
         ["all", "40", "2,400", "37.5"],
     ]
-    assert "40 meetings, 2 combinations of values" in lines[4]
+    assert "40 meetings, 2 values. " in lines[4]
 
 
 def test_lines_can_be_few_and_chosen(data: Path) -> None:
@@ -59,6 +61,27 @@ def test_lines_can_be_few_and_chosen(data: Path) -> None:
     assert "(unknown)" in lines[1]
     alone = told(data, "--filter", "networkType=ethernet").splitlines()
     assert alone[1].split()[:2] == ["all", "20"]
+
+
+@pytest.mark.parametrize("columns", [60, 80, 140])
+def test_a_value_can_be_read_however_narrow_the_terminal_is(data: Path, columns: int) -> None:
+    output = told(data, "networkType", "hour", COLUMNS=str(columns), FORCE_COLOR="1", TERM="xterm")
+    output = re.sub(r"\x1b\[[0-9;]*m", "", output)
+    lines = output.splitlines()
+    assert max(map(len, lines)) <= columns
+    assert lines[0].split()[:3] == ["networkType", "hour", "sessions"]
+    assert {"wifi", "ethernet"} == {line.split()[0] for line in lines[1:3]}
+    assert ("join s" in lines[0]) is (columns == 140)
+    assert ("Too narrow for join s" in " ".join(output.split())) is (columns < 140)
+
+
+@pytest.mark.parametrize(
+    ("metric", "head"), [("jitter", "jitter"), ("minutesPoor", "min poor"), ("joinTime", "join s")]
+)
+def test_what_lines_are_ordered_by_is_shown(data: Path, metric: str, head: str) -> None:
+    narrow = {"COLUMNS": "80", "FORCE_COLOR": "1", "TERM": "xterm"}
+    assert head in told(data, "networkType", "hour", "--metric", metric, **narrow)
+    assert "jitter" not in told(data, "networkType")
 
 
 def test_no_devices_name_writes_to_the_terminal(data: Path) -> None:

@@ -1,8 +1,12 @@
 """`roomtone rescore`: what is stale is scored, and whoever is cut off goes on."""
 
+import contextlib
+import os
+import pty
 import subprocess
 import sys
 import time
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -15,7 +19,7 @@ from roomtone.model import MeetingNews, epoch_ms
 from roomtone.simulate import meeting
 from roomtone.store import Store, open_store
 from roomtone.store.verdicts import VerdictQuery
-from tests.cli.running import clean_environment, one_line, roomtone
+from tests.cli.running import RUN_S_MAX, clean_environment, one_line, roomtone
 
 START_MS = epoch_ms("2026-11-02T09:00:00Z")
 DAY_MS = 86_400_000
@@ -73,6 +77,31 @@ def test_every_ended_meeting_is_scored_once(tmp_path: Path) -> None:
     assert [one.text for one in first.row.findings] == [one.text for one in second.row.findings]
     assert len(rows(store)) == 2 * 3
     store.close()
+
+
+def test_a_person_at_a_terminal_sees_how_far_it_is(tmp_path: Path) -> None:
+    fill(tmp_path, count=2)
+    command = [sys.executable, "-m", "roomtone", "rescore", "--data", str(tmp_path)]
+    shown = []
+    for _ in range(2):
+        ours, theirs = pty.openpty()
+        env = clean_environment(TERM="xterm", COLUMNS="80")
+        result = subprocess.run(
+            command, env=env, stdout=subprocess.PIPE, stderr=theirs, timeout=RUN_S_MAX
+        )
+        os.close(theirs)
+        assert result.returncode == 0
+        shown.append(b"".join(written_to(ours)).decode())
+        os.close(ours)
+    assert "2/2" in shown[0]
+    assert shown[1] == "", "no bar where nothing is to be done"
+
+
+def written_to(terminal: int) -> Iterator[bytes]:
+    """All that was written to a terminal whose other end is closed."""
+    with contextlib.suppress(OSError):  # how its end is told
+        while data := os.read(terminal, 65_536):
+            yield data
 
 
 def test_one_that_is_killed_goes_on_with_what_is_left(tmp_path: Path) -> None:

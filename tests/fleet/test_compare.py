@@ -105,8 +105,13 @@ def test_a_few_bad_meetings_do_not_make_a_version_worse() -> None:
             "Not enough data to compare 45.6 with 45.5: 30 and 29 sessions in 1 common stratum; "
             "it needs 30 sessions of each and 5 poor ones of one.",
         ),
+        (
+            compare([((), singles(50, 1_000), singles(150, 1_000))], names=("45.5", "")),
+            "Unknown is worse than 45.5: 15.0 % of sessions poor, 5.0 % with 45.5; the difference "
+            "is +10.0 (+7.4 to +12.6) points.",
+        ),
     ],
-    ids=["worse", "better", "no difference", "not enough"],
+    ids=["worse", "better", "no difference", "not enough", "unknown"],
 )
 def test_the_verdict_is_a_sentence_with_its_figures(found: Comparison, sentence: str) -> None:
     assert found.sentence == sentence

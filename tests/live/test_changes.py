@@ -9,13 +9,8 @@ import pytest
 
 from roomtone.causes import Finding
 from roomtone.live.changes import Event, changes, forgets, written
-from roomtone.live.state import (
-    LiveCounts,
-    LiveFinding,
-    LiveParticipant,
-    State,
-    snapshot,
-)
+from roomtone.live.state import LiveFinding, LiveParticipant, State, snapshot
+from roomtone.score import VerdictCounts
 from tests.live.reader import Known, Told, events_of
 from tests.live.replay import looks
 from tests.scenarios.after import AFTER
@@ -93,7 +88,7 @@ def meeting(
         meeting=state,  # type: ignore[arg-type]
         verdict="good",
         because="",
-        counts=LiveCounts(good=1, fair=0, poor=0, unclassified=0),
+        counts=VerdictCounts(good=1, fair=0, poor=0, unclassified=0),
         participants={one.participantSessionId: one for one in people},
         findings={one.id: LiveFinding(open=is_open, finding=one) for is_open, one in findings},
     )

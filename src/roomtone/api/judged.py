@@ -10,7 +10,7 @@ from starlette.requests import Request
 from roomtone.api.answers import ready
 from roomtone.api.endpoint import Endpoint, Parameter, paging
 from roomtone.api.qualities import READ_ALL, READ_ANONYMOUS
-from roomtone.api.scores import MINUTE_DECIMALS, VerdictCounts, counts_of
+from roomtone.api.scores import MINUTE_DECIMALS
 from roomtone.api.window import moment_described, window_of
 from roomtone.api.wire import (
     Ready,
@@ -27,7 +27,7 @@ from roomtone.cache import Answer
 from roomtone.causes import Family
 from roomtone.errors import Invalid
 from roomtone.model import MeetingState, iso_ms
-from roomtone.score import VERDICTS, Verdict
+from roomtone.score import VERDICTS, Verdict, VerdictCounts, counts_of
 from roomtone.store.verdicts import JudgedMeeting, VerdictQuery
 
 PATH: Final = "/v1/roomtone/meetings"

@@ -1,6 +1,5 @@
 """/v1/roomtone/meetings/{id}: was it good, for whom, and why not."""
 
-from collections.abc import Mapping
 from functools import partial
 from typing import Final
 
@@ -21,7 +20,14 @@ from roomtone.api.wire import (
 from roomtone.cache import Answer, AnswerKey
 from roomtone.causes import Finding
 from roomtone.model import MediaSession, StreamKind, anonymous
-from roomtone.score import SessionScore, StreamScore, Thresholds, Verdict
+from roomtone.score import (
+    SessionScore,
+    StreamScore,
+    Thresholds,
+    Verdict,
+    VerdictCounts,
+    counts_of,
+)
 
 PATH: Final = "/v1/roomtone/meetings/{meetingId:path}"
 MINUTE_DECIMALS: Final = 1
@@ -61,15 +67,6 @@ class SessionQuality(Struct, kw_only=True):
     device: float | None
     cqd: Verdict
     streams: dict[StreamKind, StreamQuality]
-
-
-class VerdictCounts(Struct, kw_only=True):
-    """How many participant sessions have which verdict."""
-
-    good: int
-    fair: int
-    poor: int
-    unclassified: int
 
 
 class MeetingQuality(Struct, kw_only=True):
@@ -140,16 +137,6 @@ def quality(
         more=more,
         sessions=told,
         findings=found.findings,
-    )
-
-
-def counts_of(counts: Mapping[Verdict, int]) -> VerdictCounts:
-    """Counts by verdict as they are served."""
-    return VerdictCounts(
-        good=counts["good"],
-        fair=counts["fair"],
-        poor=counts["poor"],
-        unclassified=counts["unclassified"],
     )
 
 

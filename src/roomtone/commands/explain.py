@@ -18,7 +18,15 @@ from roomtone.commands import sparkline
 from roomtone.commands.target import Where, WhereFlags, opened
 from roomtone.commands.terminal import plural, say
 from roomtone.commands.transfer import CONTROLS_AS_SPACES
-from roomtone.model import ITEMS_MAX, MediaSession, StreamKind, epoch_ms, iso_s
+from roomtone.model import (
+    AUDIO_KINDS,
+    ITEMS_MAX,
+    SHARE_KINDS,
+    VIDEO_KINDS,
+    MediaSession,
+    epoch_ms,
+    iso_s,
+)
 from roomtone.score import Verdict
 
 WIDTH: Final = 120
@@ -28,8 +36,6 @@ TABLE_WIDTH: Final = 64
 LINE_WIDTH_MIN: Final = 8
 LINE_WIDTH_MAX: Final = 60
 NAME_WIDTH_MAX: Final = 24
-SOUND: Final[tuple[StreamKind, ...]] = ("audioIn", "audioOut")
-PICTURE: Final[tuple[StreamKind, ...]] = ("videoIn", "videoOut", "shareIn", "shareOut")
 STYLES: Final[Mapping[Verdict, str]] = {
     "good": "green",
     "fair": "yellow",
@@ -112,7 +118,7 @@ def _lines(axis: sparkline.Axis, sessions: Sequence[MediaSession], *, plain: boo
             sparkline.line(
                 sparkline.lowest(axis, sparkline.spells(session, scores, kinds)), plain=plain
             )
-            for kinds in (SOUND, PICTURE)
+            for kinds in (AUDIO_KINDS, (*VIDEO_KINDS, *SHARE_KINDS))
         )
         found[session.participantSessionId] = (sound, picture)
     return found

@@ -26,16 +26,12 @@ Spell = tuple[float, float, float]
 
 
 class Axis(Struct, frozen=True):
-    """So many slots of `slot_ms` from a time on."""
+    """So many slots of `slot_ms` from a time on; the samples may end within the last one."""
 
     start_ms: float
+    end_ms: float
     slot_ms: float
     count: int
-
-    @property
-    def end_ms(self) -> float:
-        """Where the last slot ends."""
-        return self.start_ms + self.count * self.slot_ms
 
 
 def axis(sessions: Sequence[MediaSession], *, slots_max: int) -> Axis | None:
@@ -50,10 +46,11 @@ def axis(sessions: Sequence[MediaSession], *, slots_max: int) -> Axis | None:
     if not entries:
         return None
     start_ms = min(start for start, _, _ in entries)
-    length_ms = max(start + step * count for start, step, count in entries) - start_ms
+    end_ms = max(start + step * count for start, step, count in entries)
+    length_ms = end_ms - start_ms
     step_ms = min(step for _, step, _ in entries)
     slot_ms = step_ms * math.ceil(math.ceil(length_ms / step_ms) / slots_max)
-    return Axis(start_ms, slot_ms, math.ceil(length_ms / slot_ms))
+    return Axis(start_ms, end_ms, slot_ms, math.ceil(length_ms / slot_ms))
 
 
 def spells(

@@ -31,11 +31,14 @@ def warn(text: str) -> None:
 
 @contextmanager
 def progress(title: str, *, total: float | None) -> Iterator[Callable[[float], None]]:
-    """A progress bar on standard error, none when that is no terminal; yields `advance(by)`."""
+    """A progress bar on standard error, none without a terminal or work; yields `advance(by)`."""
     console = Console(stderr=True)
     columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn())
     with Progress(
-        *columns, TimeRemainingColumn(), console=console, disable=not console.is_terminal
+        *columns,
+        TimeRemainingColumn(),
+        console=console,
+        disable=not console.is_terminal or total == 0,
     ) as bar:
         task = bar.add_task(title, total=total)
         yield lambda by: bar.advance(task, by)

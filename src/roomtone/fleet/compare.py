@@ -141,7 +141,7 @@ def _sentence(
     limits: Limits,
 ) -> str:
     """The verdict in words, with the figures that it rests on."""
-    first, second = names
+    first, second = (name or "unknown" for name in names)
     if verdict == "not enough data":
         least = f"{limits.sessions_min} sessions of each and {limits.poor_min} poor ones of one"
         return (

@@ -7,9 +7,9 @@ import msgspec
 from msgspec import Struct
 
 from roomtone.causes import Finding
-from roomtone.live.state import LiveCounts, LiveFinding, LiveParticipant, State
+from roomtone.live.state import LiveFinding, LiveParticipant, State
 from roomtone.model import MeetingState
-from roomtone.score import Verdict
+from roomtone.score import Verdict, VerdictCounts
 
 EventName = Literal["snapshot", "join", "leave", "verdict", "meeting", "finding", "end"]
 Change = Literal["opened", "updated", "closed", "withdrawn"]
@@ -55,7 +55,7 @@ class MeetingChanged(Struct, kw_only=True):
     state: MeetingState
     verdict: Verdict
     because: str
-    counts: LiveCounts
+    counts: VerdictCounts
     more: bool
 
 

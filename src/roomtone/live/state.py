@@ -17,7 +17,16 @@ from roomtone.model import (
     sample_count,
     streams_of,
 )
-from roomtone.score import VERSION, Figure, MeetingScore, SessionScore, StreamScore, Verdict
+from roomtone.score import (
+    VERSION,
+    Figure,
+    MeetingScore,
+    SessionScore,
+    StreamScore,
+    Verdict,
+    VerdictCounts,
+    counts_of,
+)
 
 RECENT_INTERVALS: Final = 2
 """A stream whose last interval lies further back than so many of its own says nothing of now."""
@@ -47,15 +56,6 @@ class LiveParticipant(Struct, kw_only=True):
     now: Verdict
 
 
-class LiveCounts(Struct, kw_only=True, frozen=True):
-    """How many sessions have which verdict."""
-
-    good: int
-    fair: int
-    poor: int
-    unclassified: int
-
-
 class LiveFinding(Struct, kw_only=True):
     """A root of trouble: `open` while the trouble lasts."""
 
@@ -69,7 +69,7 @@ class State(Struct, kw_only=True):
     meeting: MeetingState
     verdict: Verdict
     because: str
-    counts: LiveCounts
+    counts: VerdictCounts
     more: bool = False
     participants: dict[str, LiveParticipant] = field(default_factory=dict)
     findings: dict[str, LiveFinding] = field(default_factory=dict)
@@ -85,7 +85,7 @@ class Snapshot(Struct, kw_only=True):
     state: MeetingState
     verdict: Verdict
     because: str
-    counts: LiveCounts
+    counts: VerdictCounts
     more: bool
     modelVersion: int
     participants: list[LiveParticipant]
@@ -118,7 +118,6 @@ def state(
     before: State | None,
 ) -> State:
     """The state of a meeting; `before` is an earlier one, by which findings keep their ids."""
-    counts = whole.counts
     edges = {one.participantSessionId: edge(one) for one in sessions}
     nows = {
         one.participantSessionId: now_of(one, scored)
@@ -132,12 +131,7 @@ def state(
         meeting=meeting,
         verdict=whole.verdict,
         because=whole.because,
-        counts=LiveCounts(
-            good=counts["good"],
-            fair=counts["fair"],
-            poor=counts["poor"],
-            unclassified=counts["unclassified"],
-        ),
+        counts=counts_of(whole.counts),
         participants={
             one.participantSessionId: _participant(one, scored, nows[one.participantSessionId])
             for one, scored in zip(sessions, scores, strict=True)

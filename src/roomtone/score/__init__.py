@@ -18,6 +18,8 @@ from roomtone.score.results import (
     SessionScore,
     StreamScore,
     Verdict,
+    VerdictCounts,
+    counts_of,
 )
 from roomtone.score.session import session, sessions
 from roomtone.score.thresholds import Bounds, Thresholds, checked
@@ -33,7 +35,9 @@ __all__ = [
     "StreamScore",
     "Thresholds",
     "Verdict",
+    "VerdictCounts",
     "checked",
+    "counts_of",
     "fars",
     "meeting",
     "session",

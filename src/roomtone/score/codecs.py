@@ -17,7 +17,6 @@ from roomtone.score.groups import Groups
 BRIDGES: Final = {NARROWBAND: 54.8, WIDEBAND: 19.0, FULLBAND: 0.0}
 """What is added to Ie,eff to stand on the fullband scale: 148 - 129, 148 - 93.2 (O)."""
 FEC_FACTOR: Final = 2.0
-BURST_RATIO_WHEN_BURSTY: Final = 2.0
 OPUS_KBPS_UNKNOWN: Final = 32.0
 """What browsers send of speech when nothing tells them otherwise (M)."""
 
@@ -95,9 +94,9 @@ def opus(kbps: float, *, bursty: bool = False) -> Codec:
     index = min(bisect.bisect_right(rows, at, key=lambda row: row.kbps), len(rows) - 1)
     low, high = rows[index - 1], rows[index]
     share = (at - low.kbps) / (high.kbps - low.kbps)
-    column = 3 if bursty else 2
     ie = low.ie + share * (high.ie - low.ie)
-    return Codec(ie, low[column] + share * (high[column] - low[column]), FULLBAND)
+    bpl, above = ((row.bpl_bursty if bursty else row.bpl_random) for row in (low, high))
+    return Codec(ie, bpl + share * (above - bpl), FULLBAND)
 
 
 def evs(kbps: float) -> Codec:

@@ -9,9 +9,10 @@ from typing import Final
 import numpy as np
 from msgspec import Struct
 
+from roomtone.model import AUDIO_KINDS
 from roomtone.score import groups
 from roomtone.score.emodel import Values
-from roomtone.score.table import AUDIO, SCREEN, Mask, Table
+from roomtone.score.table import SCREEN, Mask, Table
 from roomtone.score.verdict import GOOD, POOR, UNCLASSIFIED, Levels
 from roomtone.score.video import Picture
 
@@ -57,7 +58,7 @@ def levels(table: Table, picture: Picture, active: Mask) -> tuple[Levels, Levels
     after = np.concatenate((np.full(end, np.nan), picture.residual_percent))
     heard = [columns["packetLoss"], columns["latency"], columns["jitter"]]
     values = np.stack([*heard, columns["frameRate"], after])
-    sound = np.array([run.kind in AUDIO for run in table.runs], dtype=np.bool_)
+    sound = np.array([run.kind in AUDIO_KINDS for run in table.runs], dtype=np.bool_)
     screen = np.array([run.kind in SCREEN for run in table.runs], dtype=np.bool_)
     seconds = table.length_ms / 1000
     each = _Figures(sound[table.run], screen[table.run], seconds, values).levels()

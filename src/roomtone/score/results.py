@@ -4,6 +4,7 @@ Figures are floats that nobody has rounded; whoever shows a MOS rounds it to 2 d
 unknown, and an interval without data is "unclassified" and counts for nothing.
 """
 
+from collections.abc import Mapping
 from typing import Final, Literal, get_args
 
 from msgspec import Struct, field
@@ -68,6 +69,25 @@ class SessionScore(Struct, kw_only=True):
     cqd: Verdict = "unclassified"
     network: float | None = None
     device: float | None = None
+
+
+class VerdictCounts(Struct, kw_only=True, frozen=True):
+    """How many participant sessions have which verdict, as it is served."""
+
+    good: int
+    fair: int
+    poor: int
+    unclassified: int
+
+
+def counts_of(counts: Mapping[Verdict, int]) -> VerdictCounts:
+    """Counts by verdict as they are served."""
+    return VerdictCounts(
+        good=counts["good"],
+        fair=counts["fair"],
+        poor=counts["poor"],
+        unclassified=counts["unclassified"],
+    )
 
 
 class MeetingScore(Struct, kw_only=True):

@@ -13,8 +13,11 @@ from msgspec import Struct
 from numpy.typing import NDArray
 
 from roomtone.model import (
+    AUDIO_KINDS,
     COLUMNS,
     NUMBER_MAX,
+    SHARE_KINDS,
+    VIDEO_KINDS,
     Column,
     MediaSession,
     Stream,
@@ -28,9 +31,8 @@ from roomtone.score.emodel import PERCENT_MAX, Values, within
 from roomtone.score.groups import Groups
 
 Mask = NDArray[np.bool_]
-AUDIO: Final[tuple[StreamKind, ...]] = ("audioIn", "audioOut")
-SEEN: Final[tuple[StreamKind, ...]] = ("videoIn", "videoOut", "shareIn", "shareOut")
-SCREEN: Final[frozenset[StreamKind]] = frozenset({"shareIn", "shareOut"})
+SEEN: Final = (*VIDEO_KINDS, *SHARE_KINDS)
+SCREEN: Final = frozenset(SHARE_KINDS)
 
 
 class Run(Struct, gc=False):
@@ -92,7 +94,7 @@ def table(sessions: Sequence[MediaSession]) -> Table:
     """All entries of sessions, as arrays."""
     pieces: list[Piece] = []
     runs: list[Run] = []
-    _lay_out(sessions, AUDIO, pieces, runs)
+    _lay_out(sessions, AUDIO_KINDS, pieces, runs)
     heard, voices = len(runs), len(pieces)
     audio = pieces[-1].last if pieces else 0
     _lay_out(sessions, SEEN, pieces, runs)

@@ -169,8 +169,7 @@ def _brand(hints: Mapping[str, Any]) -> dict[str, str]:
         brands = {
             label(one.get("brand")): label(one.get("version"))
             for one in (listed if isinstance(listed, list) else [])
-            if isinstance(one, dict)
-            and not re.search("not.?a.?brand", str(one.get("brand")), re.IGNORECASE)
+            if isinstance(one, dict) and not NO_BRAND.search(str(one.get("brand")))
         }
         brands.pop("", None)
         if brands:

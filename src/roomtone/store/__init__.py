@@ -62,7 +62,6 @@ if (
     from roomtone.fleet.sessions import FleetQuery, Sessions
     from roomtone.store.verdicts import JudgedMeeting, Scores, Stale, VerdictQuery
 
-MEETING_ID_MINTED = "{hex32}_I_{digits18}"
 SOURCE_STATE_KEPT_MS = 24 * 3600 * 1000
 TOKEN_KEPT_MS = 24 * 3600 * 1000
 """Whoever comes back within a day still hears that the token has expired; then it is unknown."""

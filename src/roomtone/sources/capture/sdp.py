@@ -14,7 +14,6 @@ TYPES_MAX: Final = 128
 CLOCK_HZ_MAX: Final = 1_000_000
 SIP_MARK: Final = b"SIP/2.0"
 SIP_MARK_WITHIN: Final = 2_048
-DYNAMIC_MIN: Final = 96
 
 Kind = Literal["audio", "video", "share"]
 
