@@ -9,8 +9,8 @@ import pytest
 from roomtone.errors import Gone
 from roomtone.fleet.sessions import FleetQuery
 from roomtone.score import Verdict
-from roomtone.store import Store, open_store
-from roomtone.store.verdicts import FindingRow, JudgedMeeting
+from roomtone.store import Store, open_store, sqlite_verdicts
+from roomtone.store.verdicts import FindingRow, JudgedMeeting, VerdictQuery
 from tests.store.support import (
     M1,
     M2,
@@ -414,3 +414,9 @@ def test_meetings_that_ended_before_there_were_rows_are_stale(
     db.execute("DROP TABLE verdict; DROP TABLE setting; PRAGMA user_version = 4")
     sqlite.close()
     assert stale(reopen()) == [M1]
+
+
+@pytest.mark.parametrize("names", [True, False])
+def test_the_names_are_not_looked_through_for_who_must_not_know_them(names: bool) -> None:
+    query = VerdictQuery(from_ms=0, to_ms=1, text="ada", names=names)
+    assert ("words" in sqlite_verdicts._found_sql(query)) is names

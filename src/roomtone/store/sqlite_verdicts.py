@@ -193,7 +193,8 @@ def judged(db: apsw.Connection, org: str, query: VerdictQuery) -> list[JudgedMee
 
 
 def _found_sql(query: VerdictQuery) -> str:
-    sql = _FOUND + (_SAID if query.text else "")
+    # Who must not know names could tell from the time that it takes where one was found.
+    sql = _FOUND + (_SAID if query.text and query.names else "")
     if query.verdicts is not None:
         badness = ", ".join(str(BADNESS[verdict]) for verdict in sorted(query.verdicts))
         sql += f" AND v.badness IN ({badness})"
