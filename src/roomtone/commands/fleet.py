@@ -83,7 +83,8 @@ def fleet(
     to
         Until before this; now by default.
     filter
-        Only some sessions, as in networkType=wifi,region=Frankfurt.
+        Only some sessions, as in networkType=wifi,"region=San Jose, USA": whole values, in double
+        quotes where there is a comma.
     least
         Only lines of so many sessions.
     top
