@@ -69,7 +69,7 @@ def scored(
 ) -> tuple[list[SessionScore], MeetingScore]:
     """The scores of a meeting's sessions and their sum, for who explains them in several words."""
     scores = score.sessions(sessions, thresholds=thresholds, fars=score.fars(sessions))
-    return scores, score.meeting(scores)
+    return scores, score.meeting(scores, [session.participantId for session in sessions])
 
 
 def sessions_of(

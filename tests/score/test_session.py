@@ -269,7 +269,7 @@ def summed(*verdicts: Verdict) -> score.MeetingScore:
         (["good"] * 2 + ["fair"] * 2, "fair"),
     ],
 )
-def test_a_meeting_is_poor_when_more_than_a_tenth_of_its_sessions_are(
+def test_a_meeting_is_poor_when_more_than_a_tenth_of_its_participants_are(
     verdicts: list[Verdict], expected: Verdict
 ) -> None:
     found = summed(*verdicts)
@@ -283,6 +283,40 @@ def test_a_meeting_says_for_how_many_and_why() -> None:
     found = summed("good", "poor", "poor", "unclassified")
     assert found.because == "2 of 3 participants poor: 450 ms round trip in sent audio, 3 of 9 min"
     assert (found.minutes, found.minutes_poor) == (40, 6)
+
+
+def times(verdict: Verdict, minutes: float, bad: float = 0) -> SessionScore:
+    """A session of somebody who comes several times."""
+    made = SessionScore(verdict=verdict, minutes=minutes, kind="audioIn", figure="mos")
+    made.minutes_poor = bad if verdict == "poor" else 0
+    made.minutes_fair = bad if verdict == "fair" else 0
+    made.because = "" if verdict == "good" else "why"
+    return made
+
+
+@pytest.mark.parametrize(
+    ("sessions", "verdict"),
+    [
+        ([times("poor", 5, 5), times("poor", 5, 5)], "poor"),
+        ([times("poor", 2, 2), times("good", 8)], "poor"),
+        ([times("poor", 2, 2), times("good", 18)], "good"),
+        ([times("poor", 2, 1), times("fair", 8, 8), times("good", 10)], "fair"),
+        ([times("good", 8), times("fair", 8, 4)], "fair"),
+        ([times("unclassified", 0), times("good", 5)], "good"),
+    ],
+)
+def test_who_comes_back_is_one_participant(sessions: list[SessionScore], verdict: Verdict) -> None:
+    found = score.meeting([*sessions, times("good", 10)], [*["ada"] * len(sessions), "bob"])
+    ada, bob = found.people
+    assert (ada.participant, ada.verdict, ada.sessions) == ("ada", verdict, len(sessions))
+    assert (bob.participant, bob.verdict, bob.minutes) == ("bob", "good", 10)
+    assert found.verdict == verdict
+    if verdict != "good":
+        assert found.because == f"1 of 2 participants {verdict}: why"
+
+
+def test_sessions_of_nobody_known_are_different_people() -> None:
+    assert len(score.meeting([times("good", 5), times("good", 5)], ["", ""]).people) == 2
 
 
 number = st.one_of(st.none(), st.floats(), st.integers(-5, 2**53))

@@ -21,6 +21,7 @@ from roomtone.cache import Answer, AnswerKey
 from roomtone.causes import Finding
 from roomtone.model import MediaSession, StreamKind, anonymous
 from roomtone.score import (
+    PersonScore,
     SessionScore,
     StreamScore,
     Thresholds,
@@ -69,10 +70,22 @@ class SessionQuality(Struct, kw_only=True):
     streams: dict[StreamKind, StreamQuality]
 
 
+class ParticipantQuality(Struct, kw_only=True):
+    """How one participant had it, who may have come several times: `sessions` times."""
+
+    participantId: str
+    verdict: Verdict
+    sessions: int
+    minutes: float
+    minutesPoor: float
+    minutesFair: float
+
+
 class MeetingQuality(Struct, kw_only=True):
     """How a meeting was. `modelVersion` is that of the scores; `more`: sessions are left out.
 
-    `findings` are the roots of its troubles, each once, with evidence and advice.
+    `counts` is of sessions. `findings` are the roots of its troubles, each once, with evidence and
+    advice.
     """
 
     meetingInstanceId: str
@@ -84,6 +97,7 @@ class MeetingQuality(Struct, kw_only=True):
     minutesFair: float
     modelVersion: int
     more: bool = False
+    participants: list[ParticipantQuality] = field(default_factory=list)
     sessions: list[SessionQuality] = field(default_factory=list)
     findings: list[Finding] = field(default_factory=list)
 
@@ -135,8 +149,21 @@ def quality(
         minutesFair=round(whole.minutes_fair, MINUTE_DECIMALS),
         modelVersion=whole.version,
         more=more,
+        participants=[participant_quality(person) for person in whole.people],
         sessions=told,
         findings=found.findings,
+    )
+
+
+def participant_quality(person: PersonScore) -> ParticipantQuality:
+    """How one participant had it, rounded."""
+    return ParticipantQuality(
+        participantId=person.participant,
+        verdict=person.verdict,
+        sessions=person.sessions,
+        minutes=round(person.minutes, MINUTE_DECIMALS),
+        minutesPoor=round(person.minutes_poor, MINUTE_DECIMALS),
+        minutesFair=round(person.minutes_fair, MINUTE_DECIMALS),
     )
 
 

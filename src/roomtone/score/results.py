@@ -90,12 +90,24 @@ def counts_of(counts: Mapping[Verdict, int]) -> VerdictCounts:
     )
 
 
+class PersonScore(Struct, kw_only=True):
+    """One participant, who may have come several times: minutes are those of all `sessions`."""
+
+    participant: str
+    verdict: Verdict = "unclassified"
+    sessions: int = 0
+    minutes: float = 0.0
+    minutes_poor: float = 0.0
+    minutes_fair: float = 0.0
+
+
 class MeetingScore(Struct, kw_only=True):
-    """The scores of a meeting: how many participant sessions have which verdict."""
+    """The scores of a meeting: its participants, and how many sessions have which verdict."""
 
     version: int = VERSION
     verdict: Verdict = "unclassified"
     because: str = ""
+    people: list[PersonScore] = field(default_factory=list)
     counts: dict[Verdict, int] = field(default_factory=lambda: dict.fromkeys(VERDICTS, 0))
     minutes: float = 0.0
     minutes_poor: float = 0.0
