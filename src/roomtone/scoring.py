@@ -38,7 +38,8 @@ SITES: Final = "sites"
 READ_S_MAX: Final = 60.0
 READ_SESSIONS: Final = 20
 SAMPLES_JUDGED_MAX: Final = 2_000_000
-"""Stream-samples of a meeting that are judged together, each of some 500 bytes while they are."""
+"""Stream-samples of a meeting that are judged together, each of some 500 bytes while they are; an
+entry counts as at least ENTRY_WEIGHT of them."""
 WORDS_LENGTH_MAX: Final = 65_536
 SITES_HELD_MAX: Final = 4
 SEARCHED: Final = (
@@ -89,7 +90,7 @@ def sessions_of(
             if len(found) == ITEMS_MAX or samples > SAMPLES_JUDGED_MAX:
                 return found, True
             found.append(one)
-            samples += size_of(one).samples
+            samples += size_of(one).weight
         if len(page) < READ_SESSIONS:
             return found, False
 

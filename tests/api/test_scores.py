@@ -9,6 +9,7 @@ import pytest
 from roomtone import scoring
 from roomtone.api import answers as answers_module
 from roomtone.api import scores
+from roomtone.store.size import ENTRY_WEIGHT
 from tests.api.test_bad_input import assert_error
 from tests.conftest import Api, session, stream
 
@@ -60,6 +61,7 @@ def test_the_worst_stands_first_with_its_reason(told: dict[str, Any]) -> None:
         ("ITEMS_MAX", 1, 1, True),
         ("ITEMS_MAX", 2, 2, False),
         ("SAMPLES_JUDGED_MAX", 0, 1, True),
+        ("SAMPLES_JUDGED_MAX", ENTRY_WEIGHT - 1, 1, True),
         ("SAMPLES_JUDGED_MAX", 1_000, 2, False),
     ],
 )
