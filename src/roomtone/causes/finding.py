@@ -43,7 +43,7 @@ class Part(Struct, kw_only=True):
     value: float
 
 
-class Finding(Struct, kw_only=True):
+class Finding(Struct, kw_only=True, rename="camel"):
     """One root of a trouble.
 
     `owner` is whose it is: a participantId, an address, a region, a cluster or a device's label;
