@@ -42,7 +42,7 @@ DONE: Final = {
     "loss down": "Janus; of what alice receives, 10 % is lost",
     "delay": "two Chromium, 200 ms each way",
     "TCP": "two Chromium over coturn by TCP; a road of 180 ms that loses 2 % each way",
-    "CPU": "two Chromium; after 35 s b's page runs 3 of 60 ms (as by cpulimit), and other programs "
+    "CPU": "two Chromium; after 35 s b's page runs 2 of 30 ms (as by cpulimit), and other programs "
     "take what is left of the CPU; `roomtone agent` beside it",
 }
 INTRODUCTION: Final = Path(__file__).with_name("introduction.md")

@@ -28,7 +28,7 @@ TROUBLE_S: Final = 75
 LONG_TROUBLE_S: Final = 170
 """A way is long when it is for five such intervals."""
 FINE_S: Final = 35
-RUN_S, PERIOD_S = 0.003, 0.06
+RUN_S, PERIOD_S = 0.002, 0.03
 """What the page on a busy computer gets; other programs alone leave it as much as it needs."""
 LARGE: Final = {"width": 1280, "height": 720, "frameRate": 30}
 AGENT_END_S_MAX: Final = 30

@@ -40,12 +40,15 @@ def expected_fps(fps: Values) -> Values:
 
 
 def _network_fine(state: State) -> Mask:
-    """Loss below 1 %, latency near its base; what a group's trouble explains is left out."""
+    """Loss below 1 %, latency near its base; what a group's trouble explains is left out.
+
+    Not as near as elsewhere: a starved client answers late, and reads late what is answered.
+    """
     base = state.signs.base
     fine: Mask = (
         ~(state.up >= limits.CPU_LOSS_PERCENT)
         & ~(state.down >= state.signs.thresholds.loss_percent.good)
-        & ~(state.rise >= np.maximum(limits.RISE_MS, limits.RISE_PART * base))
+        & ~(state.rise >= np.maximum(limits.CPU_RISE_MS, limits.RISE_PART * base))
     )
     return fine
 

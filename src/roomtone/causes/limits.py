@@ -47,6 +47,7 @@ HOME_SUBNETS: Final = frozenset(
 
 # CPU (S, but for the last two: O).
 CPU_LOSS_PERCENT: Final = 1.0
+CPU_RISE_MS: Final = 150.0  # O: a starved client is late itself, by 40 to 120 ms in real calls
 CPU_PROCESS_PART: Final = 0.5
 SLOW_FPS_PART: Final = 0.8
 EXPECTED_FPS: Final = 24.0
