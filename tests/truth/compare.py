@@ -133,9 +133,12 @@ class Told:
         return ssrc
 
     def jitter_moments(self, ssrc: int, span: Span) -> list[tuple[Span, float]]:
-        """When the receiver read its jitter, and the part of the span that each reading is for."""
+        """When the receiver read its jitter, and the part of the span that each reading is for.
+
+        A reading since which nothing arrived says nothing new.
+        """
         readings = {
-            entry["timestamp"] / 1000
+            entry["timestamp"] / 1000: entry["packetsReceived"]
             for report in self.outcome.reports[self.side]
             for entry in report["stats"]
             if entry["type"] == "inbound-rtp" and entry["ssrc"] == ssrc
@@ -143,7 +146,7 @@ class Told:
         return [
             ((max(before, span[0]), min(at_s, span[1])), at_s)
             for before, at_s in itertools.pairwise(sorted(readings))
-            if max(before, span[0]) < min(at_s, span[1])
+            if max(before, span[0]) < min(at_s, span[1]) and readings[before] < readings[at_s]
         ]
 
     def roads(self, span: Span) -> tuple[Way, Way] | None:
@@ -222,7 +225,10 @@ class Told:
                 return wire.round_trip_ms(span)
             case "jitter":
                 end = self.other_end() if self.outgoing else self
-                return wire.jitter_ms(ssrc, self.media, end.jitter_moments(ssrc, span))
+                moments = end.jitter_moments(ssrc, span)
+                ways = [moments, moments[1:]] if self.outgoing and self.begins(span) else [moments]
+                found = [wire.jitter_ms(ssrc, self.media, one) for one in ways]
+                return nearest(found, reported)
             case "mediaBitRate":
                 rate = wire.sent_bit_rate if self.outgoing else wire.received_bit_rate
                 return rate(ssrc, span)
@@ -230,6 +236,12 @@ class Told:
                 return nearest(self.other_end().heights(ssrc, span), reported)
             case "frameRate":
                 return wire.frames_per_s(ssrc, span)
+
+    def begins(self, span: Span) -> bool:
+        """Whether a call begins in a span: what was read first may not count yet."""
+        streams = self.outcome.streams(self.side, self.kind)
+        first_s = min(epoch_ms(one["startTime"]) for one in streams) / 1000
+        return span[0] - first_s < self.outcome.plan.sample_every_s
 
     def injected(self, column: Column, span: Span) -> float | None:
         """What was asked of the road; None: it changed, or has no say in this."""

@@ -71,8 +71,10 @@ def test_the_cause_that_is_told_is_the_one_that_was_made(
     expected, owners = EXPECTED[call]
     findings = told["findings"]
     ledger.cause(call, told)
-    if call in HARD and all(one["family"] == "unknown" for one in findings):
-        pytest.xfail("how much a limit of CPU hurts is the machine's; no other cause was told")
+    if call in HARD:  # some of what it does may be left unexplained, but not be told as another
+        findings = [one for one in findings if one["family"] != "unknown"]
+        if not findings:
+            pytest.xfail("how much a limit of CPU hurts is the machine's; no cause was told")
     assert [(one["family"], one["direction"]) for one in findings] == expected, findings
     assert all(one["owner"] in owners for one in findings), findings
 
