@@ -7,7 +7,7 @@ from typing import Any, Final
 
 from roomtone.model import Column, epoch_ms
 from tests.truth.calls import KINDS, Outcome
-from tests.truth.rig import Side, Way
+from tests.truth.rig import SIDES, Side, Way
 from tests.truth.wire import Span
 
 LIMITS: Final[dict[str, float]] = {
@@ -185,8 +185,9 @@ class Told:
         The moment when jitter is read is known to about a packet, with each of which a jitter that
         falls, falls by a 16th (RFC 3550, 6.4.1).
 
-        A packet that others have overtaken counts as lost until it comes: those at its edges may be
-        more than half a point of an interval that is shorter than a minute.
+        A packet that others have overtaken counts as lost until it comes: those at its edges, and
+        one that is just being counted, may be more than half a point of an interval that is shorter
+        than a minute.
 
         What is sent is measured by what the far end counted, between readings of its own: those
         that reach over the edges of an interval are shared out by time. A reading of 2 s of 25
@@ -201,7 +202,7 @@ class Told:
             return LIMITS[column] * wire + (self.at_edges(ssrc, span, wire) if short else 0)
         if column == "packetLoss":
             count = max(self.outcome.wire.overtaken(ssrc, at_s) for at_s in span)
-            edges = 100 * count / max(self.outcome.wire.loss(ssrc, span)[1], 1)
+            edges = 100 * (count + 1) / max(self.outcome.wire.loss(ssrc, span)[1], 1)
             short = self.outgoing and span[1] - span[0] < SHARED_OUT_S
             return max(LIMITS[column], edges + ROUNDED, SHARED_OUT_LIMIT if short else 0)
         if column == "jitter":
@@ -227,7 +228,9 @@ class Told:
                 end = self.other_end() if self.outgoing else self
                 moments = end.jitter_moments(ssrc, span)
                 ways = [moments, moments[1:]] if self.outgoing and self.begins(span) else [moments]
-                found = [wire.jitter_ms(ssrc, self.media, one) for one in ways]
+                by = self.outcome.plan.browsers[SIDES.index(end.side)]
+                cut = by == "chromium" and self.media != "audio"
+                found = [wire.jitter_ms(ssrc, self.media, one, cut=cut) for one in ways]
                 return nearest(found, reported)
             case "mediaBitRate":
                 rate = wire.sent_bit_rate if self.outgoing else wire.received_bit_rate

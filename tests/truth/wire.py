@@ -3,6 +3,7 @@
 import bisect
 import csv
 import functools
+import math
 from collections import defaultdict
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
@@ -75,13 +76,19 @@ class Wire:
         delays = [delay for at, delay in self.delays[way] if span[0] <= at < span[1]]
         return 1000 * sum(delays) / max(len(delays), 1)
 
-    def jitter_ms(self, ssrc: int, kind: str, moments: Sequence[tuple[Span, float]]) -> float:
-        """The mean of the jitter at moments, each weighted by the span that it stands for."""
+    def jitter_ms(
+        self, ssrc: int, kind: str, moments: Sequence[tuple[Span, float]], *, cut: bool
+    ) -> float:
+        """The mean of the jitter at moments, each weighted by the span that it stands for.
+
+        `cut`: in whole ms each, as Chromium tells the jitter of pictures.
+        """
         curve = self.jitter_curve(ssrc, CLOCKS_HZ[kind])
         total = weight = 0.0
         for (low, high), at_s in moments:
             place = bisect.bisect_right(curve, at_s, key=lambda point: point[0])
-            total += (curve[place - 1][1] if place else 0.0) * (high - low)
+            value = curve[place - 1][1] if place else 0.0
+            total += (math.floor(value) if cut else value) * (high - low)
             weight += high - low
         return total / weight
 
