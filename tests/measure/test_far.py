@@ -26,18 +26,19 @@ def claims(
     ]
 
 
-def heard(number: int, lost_a_period: float) -> Entry:
+def heard(number: int, lost_a_period: float, *, swings: bool = False) -> Entry:
     """A report of the far end, which is told from the one before by its round trip's number."""
-    return remote(lost_a_period * number, roundTripTimeMeasurements=number, jitter=JITTER_S)
+    jitter_s = 0.4 if swings and number % 12 == 2 else JITTER_S
+    return remote(lost_a_period * number, roundTripTimeMeasurements=number, jitter=jitter_s)
 
 
-def told(lost_a_period: float | None, claimed: list[Carried]) -> Measured:
+def told(lost_a_period: float | None, claimed: list[Carried], *, swings: bool = False) -> Measured:
     """A sender whose RTCP brings so many losses a period; None: it brings none."""
     reports = [
         report(
             PERIOD_S * number,
             outbound(SENT * (number + 1)),
-            *([] if lost_a_period is None else [heard(number, lost_a_period)]),
+            *([] if lost_a_period is None else [heard(number, lost_a_period, swings=swings)]),
         )
         for number in range(PERIODS + 1)
     ]
@@ -89,9 +90,19 @@ def test_jitter_is_what_the_receiver_read_if_that_can_be(
     assert only(told(0, claims(lost=0, jitter_ms=read_ms)), "audioOut", "jitter") == jitter
 
 
+def every_third(jitter_ms: float) -> list[Carried]:
+    """A receiver that read 7 ms, but in every third span."""
+    found = claims(lost=0, jitter_ms=7.0)
+    for span in found[::3]:
+        span.jitter_ms = jitter_ms
+    return found
+
+
 def test_a_jitter_that_swings_is_the_receivers_in_every_span() -> None:
-    swinging = claims(lost=0, jitter_ms=7.0)
-    for span in swinging[::3]:
-        span.jitter_ms = 400.0
-    found = only(told(0, swinging), "audioOut", "jitter")
+    found = only(told(0, every_third(400.0), swings=True), "audioOut", "jitter")
     assert found == [138.0, 138.0], "the mean of what was read, with nothing of what was reported"
+
+
+def test_who_is_right_most_of_the_time_cannot_say_anything_in_between() -> None:
+    found = only(told(0, every_third(9_000.0)), "audioOut", "jitter")
+    assert found == [6.0, 6.0], "7 ms as read, and 4 as reported where that cannot be"

@@ -7,6 +7,7 @@ an SFU that passes SSRCs on, it is not, and the receiver's figures tell of anoth
 """
 
 import bisect
+import math
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Final
 
@@ -143,7 +144,7 @@ def heard(theirs: Sequence[Carried], reports: Iterable[Heard]) -> list[Heard]:
     """The receiver's counts in the form of its reports.
 
     The jitter of `reports` gives way to what the receiver read itself at the same times, unless
-    that is another one altogether. All of it or nothing: both swing, and are of different moments.
+    that is another one altogether: both swing, and are of different moments.
     """
     starts = [span.start_ms for span in theirs]
     both: list[tuple[Heard, Carried]] = []
@@ -151,11 +152,10 @@ def heard(theirs: Sequence[Carried], reports: Iterable[Heard]) -> list[Heard]:
         last = bisect.bisect_left(starts, report.end_ms) - 1
         if last >= 0 and theirs[last].end_ms > report.start_ms:
             both.append((report, theirs[last]))
-    believed = same_jitter(both)
-    if believed:
-        for report, span in both:
-            if span.jitter_ms is not None:
-                report.jitter_ms = None
+    most = jitter_ms_max(both)
+    for report, span in both:
+        if span.jitter_ms is not None and span.jitter_ms <= most:
+            report.jitter_ms = None
     return [
         Heard(
             start_ms=span.start_ms,
@@ -163,22 +163,29 @@ def heard(theirs: Sequence[Carried], reports: Iterable[Heard]) -> list[Heard]:
             lost=span.lost,
             expected=span.expected,
             fewest=span.expected,
-            jitter_ms=span.jitter_ms if believed else None,
+            jitter_ms=None if span.jitter_ms is None or span.jitter_ms > most else span.jitter_ms,
             estimated=False,
         )
         for span in theirs
     ]
 
 
-def same_jitter(both: Iterable[tuple[Heard, Carried]]) -> bool:
-    """Whether the jitter that was read can be the one that was reported, most of the times."""
-    checked = same = 0
-    for report, span in both:
-        if report.jitter_ms is not None and span.jitter_ms is not None:
-            low, high = sorted((report.jitter_ms, span.jitter_ms))
-            checked += 1
-            same += high <= JITTER_RATIO_MAX * low + JITTER_SLACK_MS
-    return 2 * same >= checked
+def jitter_ms_max(both: Sequence[tuple[Heard, Carried]]) -> float:
+    """The highest jitter that is believed to have been read, beside what was reported; -1: none.
+
+    Most of the times the one must be able to be the other, and never be more than the most that was
+    reported allows: else whoever is right in half of the spans could say anything in the others.
+    """
+    pairs = [
+        sorted((report.jitter_ms, span.jitter_ms))
+        for report, span in both
+        if report.jitter_ms is not None and span.jitter_ms is not None
+    ]
+    same = sum(high <= JITTER_RATIO_MAX * low + JITTER_SLACK_MS for low, high in pairs)
+    if 2 * same < len(pairs):
+        return -1.0
+    reported = (report.jitter_ms for report, _ in both if report.jitter_ms is not None)
+    return JITTER_RATIO_MAX * max(reported, default=math.inf) + JITTER_SLACK_MS
 
 
 def fill_bits(flows: Iterable[Flow], theirs: Sequence[Carried]) -> None:
