@@ -303,6 +303,7 @@ def times(verdict: Verdict, minutes: float, bad: float = 0) -> SessionScore:
         ([times("poor", 2, 1), times("fair", 8, 8), times("good", 10)], "fair"),
         ([times("good", 8), times("fair", 8, 4)], "fair"),
         ([times("unclassified", 0), times("good", 5)], "good"),
+        ([SessionScore(minutes=0.9, minutes_fair=0.9), times("good", 5)], "good"),
     ],
 )
 def test_who_comes_back_is_one_participant(sessions: list[SessionScore], verdict: Verdict) -> None:

@@ -120,7 +120,7 @@ def _long_draft(state: State, row: int, span: Span, bound: float, usual: float) 
         row,
         span,
         proof,
-        text=(f"The {_way(state, row)}{there} took {low:.0f} ms at best, {beside}."),
+        text=f"The {_way(state, row)}{there} took {low:.0f} ms at best, {beside}.",
         advice="Look for a satellite link, a VPN or a route that leads far away.",
     )
 

@@ -22,9 +22,10 @@ def meeting(
     found = MeetingScore(people=_people(scores, participants or [""] * len(scores)))
     for score in scores:
         found.counts[score.verdict] += 1
-        found.minutes += score.minutes
-        found.minutes_poor += score.minutes_poor
-        found.minutes_fair += score.minutes_fair
+    for person in found.people:
+        found.minutes += person.minutes
+        found.minutes_poor += person.minutes_poor
+        found.minutes_fair += person.minutes_fair
     people = Counter(person.verdict for person in found.people)
     found.verdict = _verdict(people)
     if found.verdict in ("fair", "poor"):
@@ -48,11 +49,12 @@ def _person(participant: str, scores: Sequence[SessionScore]) -> PersonScore:
         found.minutes_poor += score.minutes_poor
         found.minutes_fair += score.minutes_fair
     verdicts = {score.verdict for score in scores}
+    bad = verdicts & {"fair", "poor"}
     if len(verdicts) == 1:
         found.verdict = scores[0].verdict
     elif "poor" in verdicts and found.minutes_poor > BAD_SHARE * found.minutes:
         found.verdict = "poor"
-    elif found.minutes_poor + found.minutes_fair > BAD_SHARE * found.minutes:
+    elif bad and found.minutes_poor + found.minutes_fair > BAD_SHARE * found.minutes:
         found.verdict = "fair"
     else:
         found.verdict = "good"
